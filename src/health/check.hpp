@@ -1,0 +1,123 @@
+#pragma once
+// A check: one small pure decision, from what was observed to what was found.
+//
+// To add one: write its evaluate() and its entry in the table of its category's file under checks/, and, for a new
+// file, name that file's table in registry.cpp.  Thresholds, scores, alerts, reports and opsrunbook.checks follow
+// from the entry.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/text.hpp"
+#include "health/thresholds.hpp"
+#include "observed/relations.hpp"
+#include "observed/server.hpp"
+
+namespace opsrunbook::health {
+
+enum class Status { ok, warning, critical, unknown };
+std::string_view status_text(Status status); // OK WARNING CRITICAL UNKNOWN
+
+enum class Category {
+    wraparound,
+    vacuum,
+    locks,
+    connections,
+    performance,
+    indexes,
+    storage,
+    replication,
+    wal,
+    integrity,
+    configuration,
+    backup,
+    user, // checks that users added
+};
+std::string_view category_text(Category category);
+double category_weight(Category category); // share of the score; the measured ones are re-normalised to 1
+
+struct Observations {
+    observed::Relations relations;
+    observed::Server server;
+    std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)
+};
+
+struct Finding {
+    std::string check_id;
+    Status status = Status::ok;
+    std::string object;             // what it is about, as SQL names it; empty: the database or the server
+    std::string message;            // one sentence, with the numbers
+    std::optional<double> value;    // in the unit of the check's metric
+    std::optional<double> threshold; // the one that was crossed
+    base::JsonObject evidence;
+    std::string cause;              // a chain: "slot x holds the horizon -> VACUUM cannot clean y"
+    std::string fix;                // a statement to run, or "-- " and what to do
+    std::string undo;
+    std::optional<double> impact_pct; // share of database time, where it can be measured
+    bool lethal = false;              // caps the score
+};
+
+class Judge;
+
+struct Check {
+    std::string_view id;
+    std::string_view title;
+    Category category;
+    double points; // what a CRITICAL takes off its category's 100; a WARNING takes half
+    // The metric that thresholds are about; empty: the check decides by itself.
+    std::string_view metric = "";
+    std::string_view unit = "";
+    Direction direction = Direction::above;
+    std::optional<double> warning = {};
+    std::optional<double> critical = {};
+    bool bottleneck = false; // it slows work down now: detect_performance_bottlenecks() lists it
+    std::string_view explanation = "";
+    std::string_view source = ""; // of the formula
+    void (*evaluate)(const Observations &, Judge &) = nullptr;
+};
+
+// What a check says to: compares with the thresholds in force and collects the findings.
+class Judge {
+public:
+    Judge(const Check &check_, const Thresholds &thresholds_) : check(check_), thresholds(thresholds_) {}
+
+    // The level of a value of the check's metric for an object ("" for the database); ok when disabled.
+    Status level(double value, const std::string &object = "") const;
+    std::optional<double> threshold(Status status, const std::string &object = "") const;
+
+    // Adds a finding; the reference serves to fill in the rest and is valid until the next call.
+    Finding &found(Status status, std::string object, std::string message);
+    // Measures a value: adds a finding when it crosses a threshold, and returns it; nullptr when it is fine.
+    Finding *measure(double value, const std::string &object, const std::string &message);
+    void fine(std::string message) { checked = std::move(message); } // what was looked at, when nothing was found
+    void unknown(std::string reason);
+
+    const Check &check;
+    std::vector<Finding> findings;
+    std::string checked;
+
+private:
+    const Thresholds &thresholds;
+};
+
+// One check's outcome.
+struct Outcome {
+    const Check *check = nullptr;
+    Status status = Status::ok;
+    std::vector<Finding> findings; // worst first; empty when ok
+    std::string checked;
+};
+
+std::span<const Check *const> registry(); // all checks, in the order of their categories
+const Check *find_check(std::string_view id);
+
+// Runs the checks (all, or those named); an unknown id: Error undefined, naming the ids there are.
+std::vector<Outcome> evaluate(const Observations &seen, const Thresholds &thresholds,
+                              const std::vector<std::string> &ids = {});
+
+} // namespace opsrunbook::health

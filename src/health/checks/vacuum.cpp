@@ -1,0 +1,235 @@
+// Whether VACUUM and ANALYZE keep up, by the server's own rules.
+#include "health/checks/checks.hpp"
+
+#include <algorithm>
+
+#include "maintenance/autovacuum_rules.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::health {
+
+namespace {
+
+using base::count_text;
+using base::format;
+using maintenance::TableNeeds;
+
+// Autovacuum comes by once per autovacuum_naptime and has a queue: a table that became due just now is not late.
+constexpr double naptimes_of_grace = 10;
+
+double seconds_since(const Observations &seen, base::Timestamp then)
+{
+    return then.microseconds == 0 ? 1e12 : (seen.server.now - then).seconds();
+}
+
+// Late: due by the server's rules, and autovacuum is not going to see to it or had its chance.
+bool late(const Observations &seen, const observed::Table &table, const TableNeeds &needs,
+          const maintenance::AutovacuumSettings &settings, bool analyze)
+{
+    if (!needs.autovacuum_enabled)
+        return true;
+    const double grace = naptimes_of_grace * settings.naptime_seconds;
+    const observed::TableCounters &counters = table.counters;
+    const base::Timestamp last = analyze ? std::max(counters.last_analyze, counters.last_autoanalyze)
+                                         : std::max(counters.last_vacuum, counters.last_autovacuum);
+    // A table never vacuumed may be new: the server's own age, and that of its statistics, bound how late it can be.
+    const observed::Database *database = seen.server.current_database();
+    const double running = seen.server.started ? seconds_since(seen, *seen.server.started) : 1e12;
+    const double counted = database && database->stats_reset ? seconds_since(seen, *database->stats_reset) : running;
+    return std::min({seconds_since(seen, last), running, counted}) > grace;
+}
+
+bool vacuum_is_running(const Observations &seen, const observed::Table &table)
+{
+    return std::any_of(seen.server.vacuums.begin(), seen.server.vacuums.end(),
+                       [&table](const observed::VacuumProgress &progress) { return progress.relation == table.relation.oid; });
+}
+
+// The statement that vacuums a table; a TOAST table is vacuumed with its owner.
+std::string vacuum_command(const observed::Relations &relations, const observed::Table &table, const char *options)
+{
+    const auto owner = relations.toast_owner.find(table.relation.oid);
+    const observed::Relation &target = owner == relations.toast_owner.end() ? table.relation
+                                                                            : relations.tables[owner->second].relation;
+    return format("VACUUM%s %s;", options, relations.name(target).c_str());
+}
+
+template <class Body> void each_user_table(const Observations &seen, Body body)
+{
+    const maintenance::AutovacuumSettings settings = maintenance::autovacuum_settings(seen.server);
+    for (const observed::Table &table : seen.relations.tables) {
+        if (table.relation.persistence == 't' || !seen.relations.user_owned(table.relation))
+            continue;
+        body(table, maintenance::needs_of(table, seen.relations, settings), settings);
+    }
+}
+
+std::string horizon_cause(const Observations &seen, const std::string &table)
+{
+    if (seen.server.horizon.empty() || seen.server.horizon.front().age < 1000000)
+        return "";
+    const observed::HorizonHolder &holder = seen.server.horizon.front();
+    return format("%s %s holds a snapshot %s transactions old -> VACUUM cannot remove the dead rows of %s", holder.kind.c_str(),
+                  holder.name.c_str(), count_text(holder.age).c_str(), table.c_str());
+}
+
+// Dead rows count against a table when there are many and the server itself would clean them.
+void dead_tuples(const Observations &seen, Judge &judge)
+{
+    int64_t total = 0;
+    each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {
+        const int64_t dead = table.counters.dead_rows;
+        total += dead;
+        if (!needs.vacuum_dead || vacuum_is_running(seen, table) || !late(seen, table, needs, settings, false))
+            return;
+        const std::string name = seen.relations.name(table.relation);
+        if (judge.level(static_cast<double>(dead), name) == Status::ok)
+            return;
+        const int64_t live = table.counters.live_rows;
+        const double share = 100.0 * static_cast<double>(dead) / static_cast<double>(std::max<int64_t>(1, dead + live));
+        Finding *finding =
+            judge.measure(static_cast<double>(dead), name,
+                          format("%s has %s dead tuples (%.0f %% of its rows; autovacuum's trigger is %s)%s", name.c_str(),
+                                 count_text(dead).c_str(), share, count_text(static_cast<int64_t>(needs.vacuum_trigger)).c_str(),
+                                 needs.autovacuum_enabled ? "" : " and autovacuum is off for it"));
+        finding->evidence.add("dead_rows", dead)
+            .add("live_rows", live)
+            .add("trigger", needs.vacuum_trigger)
+            .add("autovacuum_enabled", needs.autovacuum_enabled);
+        finding->cause = horizon_cause(seen, name);
+        finding->fix = vacuum_command(seen.relations, table, "");
+    });
+    judge.fine(format("%s dead tuples in all, none that autovacuum is late for", count_text(total).c_str()));
+}
+
+void vacuum_overdue(const Observations &seen, Judge &judge)
+{
+    int overdue = 0;
+    std::string first, fix;
+    each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {
+        if (!needs.vacuum() || vacuum_is_running(seen, table) || !late(seen, table, needs, settings, false))
+            return;
+        ++overdue;
+        if (first.empty()) {
+            first = seen.relations.name(table.relation);
+            fix = vacuum_command(seen.relations, table, "");
+        }
+    });
+    if (Finding *finding = judge.measure(overdue, "", format("%d tables are overdue for VACUUM by autovacuum's own rules, first %s",
+                                                             overdue, first.c_str()))) {
+        finding->evidence.add("tables", overdue).add("first", first);
+        finding->cause = horizon_cause(seen, first);
+        finding->fix = overdue == 1 ? fix : "SELECT * FROM run_automated_maintenance();";
+    }
+    judge.fine("no table is overdue for VACUUM");
+}
+
+void stale_statistics(const Observations &seen, Judge &judge)
+{
+    int stale = 0, never = 0;
+    std::string first;
+    each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {
+        if (!(needs.analyze || needs.never_analyzed) || !late(seen, table, needs, settings, true))
+            return;
+        ++stale;
+        never += needs.never_analyzed;
+        if (first.empty())
+            first = seen.relations.name(table.relation);
+    });
+    if (Finding *finding = judge.measure(stale, "", format("%d tables have stale planner statistics (%d never analyzed), first %s", stale,
+                                                           never, first.c_str()))) {
+        finding->evidence.add("tables", stale).add("never_analyzed", never).add("first", first);
+        finding->fix = stale == 1 ? format("ANALYZE %s;", first.c_str()) : "SELECT update_table_statistics();";
+    }
+    judge.fine("planner statistics are up to date");
+}
+
+void autovacuum_off(const Observations &seen, Judge &judge)
+{
+    const bool counting = seen.server.setting_on("track_counts", true);
+    if (!seen.server.setting_on("autovacuum", true) || !counting) {
+        Finding &finding = judge.found(Status::critical, "", counting ? "autovacuum is off" : "track_counts is off, so autovacuum does not run");
+        finding.fix = counting ? "ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf();"
+                               : "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();";
+        finding.undo = counting ? "ALTER SYSTEM RESET autovacuum; SELECT pg_reload_conf();"
+                                : "ALTER SYSTEM RESET track_counts; SELECT pg_reload_conf();";
+    }
+    each_user_table(seen, [&](const observed::Table &table, const TableNeeds &, const auto &) {
+        const observed::Relation &relation = table.relation;
+        if (relation.options < 0 || seen.relations.options[static_cast<size_t>(relation.options)].enabled || relation.kind == 't')
+            return;
+        const std::string name = seen.relations.name(relation);
+        Finding &finding = judge.found(Status::warning, name, format("autovacuum is switched off for %s", name.c_str()));
+        finding.fix = format("ALTER TABLE %s RESET (autovacuum_enabled);", name.c_str());
+        finding.undo = format("ALTER TABLE %s SET (autovacuum_enabled = off);", name.c_str());
+    });
+    judge.fine("autovacuum is on");
+}
+
+constexpr Check checks[] = {
+    {
+        .id = "dead_tuples",
+        .title = "dead tuples that VACUUM should have removed",
+        .category = Category::vacuum,
+        .points = 50,
+        .metric = "dead_tuples",
+        .unit = "rows",
+        .warning = 10000,
+        .critical = 50000,
+        .bottleneck = true,
+        .explanation = "Dead row versions of a table, once there are more than the thresholds and more than autovacuum itself "
+                       "tolerates, and autovacuum is off or had time to come. They slow down scans and grow the table.",
+        .source = "pg_stat_user_tables.n_dead_tup > autovacuum_vacuum_threshold + autovacuum_vacuum_scale_factor * reltuples "
+                  "(autovacuum.c, relation_needs_vacanalyze; storage parameters respected)",
+        .evaluate = dead_tuples,
+    },
+    {
+        .id = "vacuum_overdue",
+        .title = "tables overdue for VACUUM",
+        .category = Category::vacuum,
+        .points = 30,
+        .metric = "tables_overdue_for_vacuum",
+        .unit = "tables",
+        .warning = 0,
+        .critical = 20,
+        .explanation = "Tables that autovacuum's own rules say are due (dead rows, inserted rows, transaction-id age) and that it "
+                       "does not get to.",
+        .source = "autovacuum.c, relation_needs_vacanalyze",
+        .evaluate = vacuum_overdue,
+    },
+    {
+        .id = "stale_statistics",
+        .title = "tables with stale planner statistics",
+        .category = Category::vacuum,
+        .points = 20,
+        .metric = "tables_with_stale_statistics",
+        .unit = "tables",
+        .warning = 0,
+        .critical = 20,
+        .bottleneck = true,
+        .explanation = "Tables that changed more than autovacuum's analyze trigger since the last ANALYZE, or that never had one: "
+                       "the planner guesses.",
+        .source = "n_mod_since_analyze > autovacuum_analyze_threshold + autovacuum_analyze_scale_factor * reltuples",
+        .evaluate = stale_statistics,
+    },
+    {
+        .id = "autovacuum_off",
+        .title = "autovacuum switched off",
+        .category = Category::vacuum,
+        .points = 40,
+        .explanation = "Autovacuum or track_counts is off for the server, or autovacuum for a table. Dead rows pile up and, in the "
+                       "end, transaction ids run out.",
+        .source = "settings autovacuum and track_counts, storage parameter autovacuum_enabled",
+        .evaluate = autovacuum_off,
+    },
+};
+
+} // namespace
+
+std::span<const Check> vacuum_checks()
+{
+    return checks;
+}
+
+} // namespace opsrunbook::health

@@ -1,0 +1,26 @@
+#include "health/checks/checks.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::health {
+
+namespace {
+
+std::vector<const Check *> all_checks()
+{
+    std::vector<const Check *> all;
+    for (const std::span<const Check> &table : {wraparound_checks(), vacuum_checks()})
+        for (const Check &check : table)
+            all.push_back(&check);
+    return all;
+}
+
+} // namespace
+
+std::span<const Check *const> registry()
+{
+    static const std::vector<const Check *> *const all = new std::vector<const Check *>(all_checks());
+    return *all;
+}
+
+} // namespace opsrunbook::health

@@ -1,0 +1,39 @@
+#include "observed/relations.hpp"
+
+#include "base/text.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::observed {
+
+const Schema *Relations::schema(Oid oid) const
+{
+    for (const Schema &candidate : schemas)
+        if (candidate.oid == oid)
+            return &candidate;
+    return nullptr;
+}
+
+const Table *Relations::table(Oid oid) const
+{
+    const auto found = table_by_oid.find(oid);
+    return found == table_by_oid.end() ? nullptr : &tables[found->second];
+}
+
+bool Relations::user_owned(const Relation &relation) const
+{
+    if (const auto owner = toast_owner.find(relation.oid); owner != toast_owner.end())
+        return user_owned(tables[owner->second].relation);
+    const Schema *home = schema(relation.schema);
+    return home && !home->system;
+}
+
+std::string Relations::name(const Relation &relation) const
+{
+    if (const auto owner = toast_owner.find(relation.oid); owner != toast_owner.end())
+        return name(tables[owner->second].relation) + " (TOAST)";
+    const Schema *home = schema(relation.schema);
+    return base::qualified_name(home ? home->name : "?", relation.name);
+}
+
+} // namespace opsrunbook::observed

@@ -1,0 +1,29 @@
+#include "observed/server.hpp"
+
+#include <cstdlib>
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::observed {
+
+const Database *Server::current_database() const
+{
+    for (const Database &database : databases)
+        if (database.current)
+            return &database;
+    return nullptr;
+}
+
+double Server::setting_number(const std::string &name, double otherwise) const
+{
+    const auto found = settings.find(name);
+    return found == settings.end() ? otherwise : std::strtod(found->second.value.c_str(), nullptr);
+}
+
+bool Server::setting_on(const std::string &name, bool otherwise) const
+{
+    const auto found = settings.find(name);
+    return found == settings.end() ? otherwise : found->second.value == "on";
+}
+
+} // namespace opsrunbook::observed

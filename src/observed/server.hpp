@@ -1,0 +1,169 @@
+#pragma once
+// What the server says of itself and of its sessions: one query a topic, filled by pg/catalog/server.cpp.
+// Absent (nullopt): could not be seen; the reason stands in Server::unseen.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/value.hpp"
+
+namespace opsrunbook::observed {
+
+struct Database {
+    std::string name;
+    uint32_t oid = 0;
+    bool current = false;
+    bool allows_connections = true;
+    bool invalid = false;           // an interrupted DROP DATABASE left it (datconnlimit -2)
+    int64_t connection_limit = -1;
+    int64_t xid_age = 0, mxid_age = 0;
+    int64_t blocks_read = 0, blocks_hit = 0;
+    int64_t commits = 0, rollbacks = 0, deadlocks = 0, conflicts = 0;
+    int64_t temp_files = 0, temp_bytes = 0;
+    std::optional<int64_t> checksum_failures; // nothing: checksums are off
+    int64_t backends = 0;
+    std::optional<base::Timestamp> stats_reset;
+    std::optional<std::string> collation_version, actual_collation_version;
+};
+
+struct Session {
+    int pid = 0;
+    std::string user, database, application, state, query, kind; // kind: backend_type
+    std::string wait_event_type, wait_event;
+    base::Value::Integers blocked_by;
+    std::optional<double> query_seconds, transaction_seconds, state_seconds, wait_seconds; // until now
+    std::optional<int64_t> xid_age, xmin_age;
+    bool visible = true; // false: another role's, and the caller may not read it
+    bool ours = false;   // a worker of this extension
+};
+
+// Who keeps old row versions alive.
+struct HorizonHolder {
+    std::string kind; // session, prepared transaction, replication slot, replication slot (catalog), standby
+    std::string name;
+    int64_t age = 0; // in transactions
+    int pid = 0;
+};
+
+struct Slot {
+    std::string name, kind, plugin, database, wal_status, invalidation_reason;
+    bool active = false, temporary = false;
+    std::optional<int64_t> retained_bytes, safe_bytes, xmin_age, catalog_xmin_age;
+    std::optional<double> inactive_seconds; // known from PostgreSQL 17
+};
+
+struct Standby {
+    std::string name, address, state, sync_state;
+    int pid = 0;
+    std::optional<int64_t> lag_bytes;
+    std::optional<double> replay_lag_seconds;
+    std::optional<int64_t> xmin_age;
+};
+
+struct Subscription {
+    std::string name;
+    bool enabled = true, running = true;
+    int64_t apply_errors = 0, sync_errors = 0;
+};
+
+struct PreparedTransaction {
+    std::string gid, owner, database;
+    double seconds = 0;
+    int64_t age = 0;
+};
+
+struct Archiver {
+    bool on = false;
+    std::string command_or_library; // empty: archiving is on but goes nowhere
+    int64_t archived = 0, failed = 0;
+    std::optional<double> since_last_archived, since_last_failed; // seconds
+    std::string last_failed_segment;
+    std::optional<int64_t> ready_files; // waiting for the archiver
+    std::optional<double> oldest_ready_seconds;
+};
+
+struct Checkpoints {
+    int64_t timed = 0, requested = 0, buffers_by_backends = 0, fsyncs_by_backends = 0;
+    std::optional<double> since_reset_seconds;
+    std::optional<double> since_redo_seconds; // age of the last checkpoint
+};
+
+struct Wal {
+    std::optional<int64_t> bytes_since_reset, full_page_images, buffers_full;
+    std::optional<double> since_reset_seconds;
+    std::optional<int64_t> directory_bytes;
+};
+
+struct Setting {
+    std::string value; // as SHOW prints it, without unit
+    std::string unit, source, context;
+    bool pending_restart = false;
+};
+
+struct Statement {
+    int64_t query_id = 0;
+    std::string user, query;
+    int64_t calls = 0, rows = 0;
+    double total_ms = 0, mean_ms = 0, max_ms = 0, min_ms = 0;
+    int64_t blocks_read = 0, blocks_hit = 0, temp_written = 0, wal_bytes = 0;
+};
+
+struct Statements {
+    std::vector<Statement> top; // by total time, the current database's
+    double total_ms = 0;        // of all of them
+    int64_t distinct = 0, evicted = 0;
+};
+
+struct Sequence {
+    std::string name;
+    std::string column_type; // of the column that owns it; empty: none
+    int64_t last_value = 0, start = 0, minimum = 0, maximum = 0, increment = 1;
+    bool cycles = false;
+};
+
+struct VacuumProgress {
+    int pid = 0;
+    uint32_t relation = 0;
+    std::string phase;
+    int64_t index_passes = 0;
+};
+
+struct Server {
+    base::Timestamp now;
+    int version = 0; // 150004 for 15.4
+    bool in_recovery = false;
+    bool preloaded = false;         // this module stands in shared_preload_libraries
+    bool statements_preloaded = false;
+    std::optional<base::Timestamp> started;
+    std::string user;
+    std::optional<int64_t> database_bytes;
+    int64_t max_connections = 0, reserved_connections = 0, autovacuum_workers_busy = 0;
+    std::vector<Database> databases;
+    std::optional<int64_t> shared_checksum_failures; // of shared relations (datid 0)
+    std::vector<Session> sessions;
+    std::vector<HorizonHolder> horizon; // the oldest first
+    std::vector<Slot> slots;
+    std::vector<Standby> standbys;
+    std::vector<Subscription> subscriptions;
+    std::vector<PreparedTransaction> prepared;
+    std::vector<VacuumProgress> vacuums;
+    std::vector<Sequence> sequences;
+    std::vector<uint32_t> indexes_in_progress; // being built right now
+    std::optional<Archiver> archiver;
+    std::optional<Checkpoints> checkpoints;
+    std::optional<Wal> wal;
+    std::optional<Statements> statements;
+    std::map<std::string, Setting> settings;
+    std::map<std::string, std::string> unseen; // topic -> reason, for what could not be measured
+    std::vector<std::string> setting_file_errors, hba_file_errors;
+    std::vector<std::string> skipped; // objects passed over because they were locked, with the reason
+
+    const Database *current_database() const;
+    double setting_number(const std::string &name, double otherwise) const; // in the setting's own unit
+    bool setting_on(const std::string &name, bool otherwise) const;
+};
+
+} // namespace opsrunbook::observed

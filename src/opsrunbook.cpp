@@ -1,0 +1,16 @@
+// The module: magic block and what happens when it is loaded.
+#include "pg/postgres.hpp"
+
+#include "pg/settings.hpp"
+
+#pragma GCC visibility push(default)
+extern "C" {
+PG_MODULE_MAGIC;
+void _PG_init(void);
+}
+#pragma GCC visibility pop
+
+void _PG_init(void)
+{
+    opsrunbook::pg::define_settings();
+}

@@ -1,0 +1,339 @@
+#include "pg/datum.hpp"
+
+#include <cmath>
+
+extern "C" {
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/date.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/pg_lsn.h"
+}
+
+namespace opsrunbook::pg {
+
+namespace {
+
+template <class... Fns> struct Overloaded : Fns... {
+    using Fns::operator()...;
+};
+template <class... Fns> Overloaded(Fns...) -> Overloaded<Fns...>;
+
+char *text_of(const Cell &cell)
+{
+    switch (cell.kind) {
+    case Cell::Kind::boolean:
+        return pstrdup(cell.boolean ? "true" : "false");
+    case Cell::Kind::integer:
+        return psprintf(INT64_FORMAT, cell.integer);
+    case Cell::Kind::real:
+        return psprintf("%.15g", cell.real);
+    case Cell::Kind::timestamp:
+        return pstrdup(timestamptz_to_str(cell.integer));
+    case Cell::Kind::interval: {
+        Interval *const interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
+        interval->time = cell.integer;
+        return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)));
+    }
+    default:
+        return pnstrdup(cell.text.data, cell.text.size);
+    }
+}
+
+// Two decimals are what people read; computing columns are bigint or double precision.
+Datum numeric_of(const Cell &cell)
+{
+    if (cell.kind == Cell::Kind::integer)
+        return NumericGetDatum(int64_to_numeric(cell.integer));
+    if (!std::isfinite(cell.real))
+        return DirectFunctionCall3(numeric_in, CStringGetDatum("NaN"), ObjectIdGetDatum(InvalidOid),
+                                   Int32GetDatum(-1));
+    char *const digits = psprintf("%.2f", cell.real);
+    char *end = digits + strlen(digits);
+    while (end[-1] == '0')
+        *--end = '\0';
+    if (end[-1] == '.')
+        *--end = '\0';
+    return DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid),
+                               Int32GetDatum(-1));
+}
+
+// Days apart from hours, as people and subtraction of timestamps have it.
+Datum interval_of(int64_t microseconds)
+{
+    Interval *const interval = static_cast<Interval *>(palloc0(sizeof(Interval)));
+    interval->day = static_cast<int32>(microseconds / USECS_PER_DAY);
+    interval->time = microseconds % USECS_PER_DAY;
+    return IntervalPGetDatum(interval);
+}
+
+Datum texts_of(const Cell &cell)
+{
+    const size_t count = cell.texts->size();
+    Datum *const elements = static_cast<Datum *>(palloc(sizeof(Datum) * (count + 1)));
+    for (size_t i = 0; i < count; ++i)
+        elements[i] = PointerGetDatum(cstring_to_text_with_len((*cell.texts)[i].data(), static_cast<int>((*cell.texts)[i].size())));
+    return PointerGetDatum(construct_array(elements, static_cast<int>(count), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+Datum integers_of(const Cell &cell, Oid type)
+{
+    const size_t count = cell.integers->size();
+    const bool wide = type == INT8ARRAYOID;
+    Datum *const elements = static_cast<Datum *>(palloc(sizeof(Datum) * (count + 1)));
+    for (size_t i = 0; i < count; ++i)
+        elements[i] = wide ? Int64GetDatum((*cell.integers)[i]) : Int32GetDatum(static_cast<int32>((*cell.integers)[i]));
+    return PointerGetDatum(wide ? construct_array(elements, static_cast<int>(count), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)
+                                : construct_array(elements, static_cast<int>(count), INT4OID, 4, true, TYPALIGN_INT));
+}
+
+Datum through_input(const Cell &cell, Oid type)
+{
+    Oid input, parameter;
+    getTypeInputInfo(type, &input, &parameter);
+    return OidInputFunctionCall(input, text_of(cell), parameter, -1);
+}
+
+} // namespace
+
+Cell cell_of(const base::Value &value)
+{
+    Cell cell;
+    const auto set_text = [&cell](Cell::Kind kind, const std::string &text) {
+        cell.kind = kind;
+        cell.text.data = text.data();
+        cell.text.size = text.size();
+    };
+    std::visit(Overloaded{
+                   [](std::monostate) {},
+                   [&](bool v) { cell.kind = Cell::Kind::boolean, cell.boolean = v; },
+                   [&](int64_t v) { cell.kind = Cell::Kind::integer, cell.integer = v; },
+                   [&](double v) { cell.kind = Cell::Kind::real, cell.real = v; },
+                   [&](const std::string &v) { set_text(Cell::Kind::text, v); },
+                   [&](base::Interval v) { cell.kind = Cell::Kind::interval, cell.integer = v.microseconds; },
+                   [&](base::Timestamp v) { cell.kind = Cell::Kind::timestamp, cell.integer = v.microseconds; },
+                   [&](const base::Json &v) { set_text(Cell::Kind::json, v.text); },
+                   [&](const base::Value::Texts &v) { cell.kind = Cell::Kind::texts, cell.texts = &v; },
+                   [&](const base::Value::Integers &v) { cell.kind = Cell::Kind::integers, cell.integers = &v; },
+               },
+               value.get());
+    return cell;
+}
+
+Datum datum_of(const Cell &cell, Oid type)
+{
+    using Kind = Cell::Kind;
+    const Kind kind = cell.kind;
+    if (kind == Kind::texts && type == TEXTARRAYOID)
+        return texts_of(cell);
+    if (kind == Kind::integers)
+        return integers_of(cell, type);
+    const bool whole = kind == Kind::integer;
+    const bool number = whole || kind == Kind::real;
+    switch (type) {
+    case BOOLOID:
+        if (kind == Kind::boolean)
+            return BoolGetDatum(cell.boolean);
+        break;
+    case INT4OID:
+        if (whole)
+            return Int32GetDatum(static_cast<int32>(cell.integer));
+        break;
+    case INT8OID:
+        if (number)
+            return Int64GetDatum(whole ? cell.integer : std::llround(cell.real));
+        break;
+    case OIDOID:
+        if (whole)
+            return ObjectIdGetDatum(static_cast<Oid>(cell.integer));
+        break;
+    case FLOAT8OID:
+        if (number)
+            return Float8GetDatum(whole ? static_cast<double>(cell.integer) : cell.real);
+        break;
+    case NUMERICOID:
+        if (number)
+            return numeric_of(cell);
+        break;
+    case TEXTOID:
+        if (kind == Kind::text)
+            return PointerGetDatum(cstring_to_text_with_len(cell.text.data, static_cast<int>(cell.text.size)));
+        return PointerGetDatum(cstring_to_text(text_of(cell)));
+    case INTERVALOID:
+        if (kind == Kind::interval)
+            return interval_of(cell.integer);
+        break;
+    case TIMESTAMPTZOID:
+        if (kind == Kind::timestamp)
+            return TimestampTzGetDatum(cell.integer);
+        break;
+    default:
+        break;
+    }
+    return through_input(cell, type);
+}
+
+PlainDatum plain_of(Datum datum, bool is_null, Oid type)
+{
+    PlainDatum plain = {};
+    if (is_null)
+        return plain;
+    using Kind = Cell::Kind;
+    const auto integer = [&plain](Kind kind, int64_t value) {
+        plain.kind = kind;
+        plain.integer = value;
+    };
+    switch (type) {
+    case BOOLOID:
+        integer(Kind::boolean, DatumGetBool(datum));
+        return plain;
+    case INT2OID:
+        integer(Kind::integer, DatumGetInt16(datum));
+        return plain;
+    case INT4OID:
+        integer(Kind::integer, DatumGetInt32(datum));
+        return plain;
+    case INT8OID:
+        integer(Kind::integer, DatumGetInt64(datum));
+        return plain;
+    case OIDOID:
+    case REGCLASSOID:
+        integer(Kind::integer, DatumGetObjectId(datum));
+        return plain;
+    case FLOAT4OID:
+        plain.kind = Kind::real;
+        plain.real = static_cast<double>(DatumGetFloat4(datum));
+        return plain;
+    case FLOAT8OID:
+        plain.kind = Kind::real;
+        plain.real = DatumGetFloat8(datum);
+        return plain;
+    case NUMERICOID:
+        plain.kind = Kind::real;
+        plain.real = DatumGetFloat8(DirectFunctionCall1(numeric_float8, datum));
+        return plain;
+    case TIMESTAMPTZOID:
+        integer(Kind::timestamp, DatumGetTimestampTz(datum));
+        return plain;
+    case INTERVALOID: {
+        const Interval *const interval = DatumGetIntervalP(datum);
+        integer(Kind::interval,
+                interval->time + (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY);
+        return plain;
+    }
+    case TEXTARRAYOID:
+    case NAMEARRAYOID: {
+        Datum *elements;
+        bool *nulls;
+        int count;
+        deconstruct_array(DatumGetArrayTypeP(datum), type == TEXTARRAYOID ? TEXTOID : NAMEOID,
+                          type == TEXTARRAYOID ? -1 : NAMEDATALEN, false, type == TEXTARRAYOID ? TYPALIGN_INT : TYPALIGN_CHAR,
+                          &elements, &nulls, &count);
+        size_t size = 1;
+        const char **const words = static_cast<const char **>(palloc0(sizeof(char *) * (static_cast<size_t>(count) + 1)));
+        for (int i = 0; i < count; ++i) {
+            words[i] = nulls[i] ? "" : type == TEXTARRAYOID ? TextDatumGetCString(elements[i]) : NameStr(*DatumGetName(elements[i]));
+            size += strlen(words[i]) + 1;
+        }
+        char *const joined = static_cast<char *>(palloc(size));
+        char *at = joined;
+        for (int i = 0; i < count; ++i)
+            at = stpcpy(at, words[i]) + 1;
+        plain.kind = Kind::texts;
+        plain.text = joined;
+        plain.count = count;
+        return plain;
+    }
+    case INT4ARRAYOID:
+    case INT8ARRAYOID: {
+        Datum *elements;
+        bool *nulls;
+        int count;
+        const bool wide = type == INT8ARRAYOID;
+        deconstruct_array(DatumGetArrayTypeP(datum), wide ? INT8OID : INT4OID, wide ? 8 : 4, wide ? FLOAT8PASSBYVAL : true,
+                          wide ? TYPALIGN_DOUBLE : TYPALIGN_INT, &elements, &nulls, &count);
+        int64_t *const numbers = static_cast<int64_t *>(palloc(sizeof(int64_t) * (static_cast<size_t>(count) + 1)));
+        for (int i = 0; i < count; ++i)
+            numbers[i] = nulls[i] ? 0 : wide ? DatumGetInt64(elements[i]) : DatumGetInt32(elements[i]);
+        plain.kind = Kind::integers;
+        plain.numbers = numbers;
+        plain.count = count;
+        return plain;
+    }
+    default: {
+        Oid output;
+        bool varlena;
+        getTypeOutputInfo(type, &output, &varlena);
+        plain.kind = type == JSONBOID || type == JSONOID ? Kind::json : Kind::text;
+        plain.text = OidOutputFunctionCall(output, datum);
+        plain.size = strlen(plain.text);
+        return plain;
+    }
+    }
+}
+
+base::Value value_of(const PlainDatum &plain)
+{
+    using Kind = Cell::Kind;
+    switch (plain.kind) {
+    case Kind::null:
+        break;
+    case Kind::boolean:
+        return plain.integer != 0;
+    case Kind::integer:
+        return plain.integer;
+    case Kind::real:
+        return plain.real;
+    case Kind::text:
+        return std::string(plain.text, plain.size);
+    case Kind::json:
+        return base::Json{std::string(plain.text, plain.size)};
+    case Kind::interval:
+        return base::Interval{plain.integer};
+    case Kind::timestamp:
+        return base::Timestamp{plain.integer};
+    case Kind::texts: {
+        base::Value::Texts texts;
+        const char *at = plain.text;
+        for (int32_t i = 0; i < plain.count; ++i) {
+            texts.emplace_back(at);
+            at += texts.back().size() + 1;
+        }
+        return texts;
+    }
+    case Kind::integers:
+        return base::Value::Integers(plain.numbers, plain.numbers + plain.count);
+    }
+    return {};
+}
+
+Oid parameter_type(Cell::Kind kind)
+{
+    using Kind = Cell::Kind;
+    switch (kind) {
+    case Kind::boolean:
+        return BOOLOID;
+    case Kind::integer:
+        return INT8OID;
+    case Kind::real:
+        return FLOAT8OID;
+    case Kind::interval:
+        return INTERVALOID;
+    case Kind::timestamp:
+        return TIMESTAMPTZOID;
+    case Kind::json:
+        return JSONBOID;
+    case Kind::texts:
+        return TEXTARRAYOID;
+    case Kind::integers:
+        return INT8ARRAYOID;
+    case Kind::null:
+    case Kind::text:
+        break;
+    }
+    return TEXTOID;
+}
+
+} // namespace opsrunbook::pg

@@ -1,0 +1,85 @@
+// One line for each SQL function: its name, who may call it, and the flow behind it.  The C symbol is opsrunbook_
+// and the name; health.sql and its like declare the SQL side.
+
+#include "pg/boundary.hpp"
+#include "pg/datum.hpp"
+#include "pg/role.hpp"
+#include "pg/rows.hpp"
+
+#include "pg/arguments.hpp"
+
+#include "health/health.hpp"
+
+namespace opsrunbook::pg {
+
+namespace {
+
+// A REVOKE could refuse a call only without a hint, so the right is checked here; the grants in SQL are the same.
+enum class Right {
+    anyone,
+    reader,    // the privileges of pg_monitor
+    actor,     // the same, on a primary: what it may change is decided object by object, by the server's rules
+    superuser, // a superuser, on a primary
+};
+
+void require(Right right, const char *function)
+{
+    if (right == Right::reader || right == Right::actor)
+        require_reader(function);
+    if (right == Right::superuser)
+        require_superuser(function);
+    if (right == Right::actor || right == Right::superuser)
+        require_primary(function);
+}
+
+template <class Flow> Datum rows_function(FunctionCallInfo fcinfo, const char *name, Right right, Flow flow)
+{
+    return entry(fcinfo, [&](FunctionCallInfo) {
+        require(right, name);
+        call([fcinfo] { InitMaterializedSRF(fcinfo, 0); });
+        Rows rows(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
+        flow(Arguments(fcinfo), rows);
+        return Datum{0};
+    });
+}
+
+template <class Flow> Datum value_function(FunctionCallInfo fcinfo, const char *name, Right right, Flow flow)
+{
+    return entry(fcinfo, [&](FunctionCallInfo) {
+        require(right, name);
+        const base::Value value = flow(Arguments(fcinfo));
+        const Cell cell = cell_of(value);
+        fcinfo->isnull = cell.kind == Cell::Kind::null;
+        if (fcinfo->isnull)
+            return Datum{0};
+        return call([fcinfo, &cell] { return datum_of(cell, get_fn_expr_rettype(fcinfo->flinfo)); });
+    });
+}
+
+} // namespace
+
+} // namespace opsrunbook::pg
+
+#define FUNCTION(kind, name, right, flow)                                                                              \
+    extern "C" {                                                                                                       \
+    PG_FUNCTION_INFO_V1(opsrunbook_##name);                                                                            \
+    Datum opsrunbook_##name(PG_FUNCTION_ARGS)                                                                          \
+    {                                                                                                                  \
+        return opsrunbook::pg::kind##_function(fcinfo, #name, opsrunbook::pg::Right::right, opsrunbook::flow);         \
+    }                                                                                                                  \
+    }                                                                                                                  \
+    static_assert(true)
+
+#pragma GCC visibility push(default)
+
+FUNCTION(rows, calculate_database_health_score, reader, health::calculate_database_health_score);
+FUNCTION(rows, detect_performance_bottlenecks, reader, health::detect_performance_bottlenecks);
+FUNCTION(rows, generate_performance_report, reader, health::generate_performance_report);
+FUNCTION(rows, dashboard, reader, health::dashboard);
+FUNCTION(rows, check_alerts, reader, health::check_alerts);
+FUNCTION(rows, check_system_health, reader, health::check_system_health);
+FUNCTION(rows, health_check, reader, health::recovery_health_check);
+FUNCTION(rows, findings, reader, health::findings);
+FUNCTION(rows, list_checks, anyone, health::list_checks);
+
+#pragma GCC visibility pop

@@ -1,0 +1,35 @@
+#include "pg/settings.hpp"
+#include "pg/postgres.hpp"
+
+extern "C" {
+#include "utils/guc.h"
+}
+
+namespace opsrunbook::pg {
+
+namespace {
+
+int lock_timeout_ms = 2000;
+int max_parallel_tasks = 2;
+bool preloaded = false;
+
+} // namespace
+
+void define_settings()
+{
+    preloaded = process_shared_preload_libraries_in_progress || preloaded;
+    DefineCustomIntVariable("opsrunbook.lock_timeout", "Gives up on a table that stays locked for this long.",
+                            "A maintenance task that cannot lock its table is skipped and says who holds the lock.",
+                            &lock_timeout_ms, 2000, 1, 3600000, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.max_parallel_tasks",
+                            "How many maintenance workers one run may use at the same time.", nullptr,
+                            &max_parallel_tasks, 2, 1, 64, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    MarkGUCPrefixReserved("opsrunbook");
+}
+
+Settings settings()
+{
+    return {lock_timeout_ms, max_parallel_tasks, preloaded};
+}
+
+} // namespace opsrunbook::pg

@@ -1,0 +1,67 @@
+# What the TAP tests share: a server with the extension, and waiting for a condition.  Works on PostgreSQL 15 to 18.
+package OpsRunbook;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(new_node wait_for fails_with);
+
+# Initialises and starts a server and creates the extension in its database postgres.  Each name => value is a line
+# of postgresql.conf, except:
+#   preload          => 0      not in shared_preload_libraries (default 1)
+#   allows_streaming => 1      WAL settings for a standby or a base backup
+#   extension        => 0      no CREATE EXTENSION
+# Autovacuum is off, so that what a test planted stays; autovacuum => 'on' changes that.
+sub new_node
+{
+	my ($name, %conf) = @_;
+	my $preload = delete $conf{preload} // 1;
+	my $allows_streaming = delete $conf{allows_streaming} // 0;
+	my $extension = delete $conf{extension} // 1;
+
+	$conf{autovacuum} //= 'off';
+	$conf{max_worker_processes} //= 16;
+	$conf{shared_preload_libraries} //= $preload ? 'pg_stat_statements,opsrunbook' : '';
+
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(allows_streaming => $allows_streaming);
+	for my $setting (sort keys %conf)
+	{
+		(my $value = $conf{$setting}) =~ s/'/''/g;
+		$node->append_conf('postgresql.conf', "$setting = '$value'");
+	}
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION opsrunbook') if $extension;
+	return $node;
+}
+
+# Polls until the query answers $expected (default t), and tells on failure what it answered last.
+sub wait_for
+{
+	my ($node, $query, $expected, $database) = @_;
+	$expected //= 't';
+	$database //= 'postgres';
+	return 1 if $node->poll_query_until($database, $query, $expected);
+	my ($status, $output, $error) = $node->psql($database, $query);
+	diag("waited in vain for '$expected' from: $query\nlast answer: $output\n$error");
+	return 0;
+}
+
+# Asserts that a statement fails with this SQLSTATE; returns the whole message for further assertions.
+sub fails_with
+{
+	my ($node, $statement, $sqlstate, $test_name, %options) = @_;
+	my ($status, $output, $error) = $node->psql(
+		$options{database} // 'postgres', "\\set VERBOSITY verbose\n$statement",
+		on_error_stop => 1,
+		extra_params => $options{role} ? [ '-U', $options{role} ] : []);
+	like($error, qr/ERROR:\s+$sqlstate:/, $test_name);
+	return $error;
+}
+
+1;
