@@ -41,6 +41,6 @@ $(OBJS): Makefile
 -include $(SOURCES:.cpp=.d)
 
 opsrunbook--$(EXTENSION_VERSION).sql: $(INSTALL_SQL) opsrunbook.control
-	{ echo '\echo Use "CREATE EXTENSION opsrunbook" to load this file. \quit'; cat $(INSTALL_SQL); } > $@
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION opsrunbook" to load this file. \quit'; cat $(INSTALL_SQL); } > $@
 
 include test/unit/unit.mk

@@ -21,8 +21,7 @@ public:
     JsonObject &add(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
     JsonObject &add(std::string_view key, double value) { return raw(key, json_number(value)); }
     template <std::integral T>
-        requires(!std::same_as<T, bool>)
-    JsonObject &add(std::string_view key, T value)
+    requires(!std::same_as<T, bool>) JsonObject &add(std::string_view key, T value)
     {
         return raw(key, std::to_string(value));
     }

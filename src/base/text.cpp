@@ -39,8 +39,8 @@ std::string quoted(std::string_view text, char mark)
 
 } // namespace
 
-// The server's own rule: bare when it is made of lower-case letters, digits and underscores and is no key word
-// other than an unreserved one.
+// The server's own rule: bare when it is made of lower-case letters, digits and underscores and is no key
+// word other than an unreserved one.
 std::string quote_identifier(std::string_view name)
 {
     const auto lower = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
@@ -91,6 +91,12 @@ std::string count_text(int64_t count)
     return (count < 0 ? "-" : "") + digits;
 }
 
+std::string plural(int64_t count, std::string_view noun)
+{
+    const char *const ending = count == 1 ? "" : noun.ends_with('x') || noun.ends_with('s') ? "es" : "s";
+    return count_text(count) + " " + std::string(noun) + ending;
+}
+
 std::string duration_text(double seconds)
 {
     if (seconds < 1)
@@ -99,7 +105,8 @@ std::string duration_text(double seconds)
     if (whole < 60)
         return format(seconds < 10 ? "%.1f s" : "%.0f s", seconds);
     if (whole < 3600)
-        return whole % 60 ? format("%lld min %lld s", whole / 60, whole % 60) : format("%lld min", whole / 60);
+        return whole % 60 ? format("%lld min %lld s", whole / 60, whole % 60)
+                          : format("%lld min", whole / 60);
     if (whole < 86400)
         return whole / 60 % 60 ? format("%lld h %lld min", whole / 3600, whole / 60 % 60)
                                : format("%lld h", whole / 3600);

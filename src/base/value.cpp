@@ -8,7 +8,8 @@ namespace opsrunbook::base {
 
 namespace {
 
-// A flow that asks for another type than its query delivers has a bug; it must not go on with a made-up value.
+// A flow that asks for another type than its query delivers has a bug; it must not go on with a made-up
+// value.
 template <class T, class Variant> const T &expect(const Variant &storage)
 {
     if (const T *value = std::get_if<T>(&storage))

@@ -26,7 +26,10 @@ struct Timestamp {
     Timestamp operator+(Interval later) const { return {microseconds + later.microseconds}; }
 };
 
-constexpr Interval seconds(double count) { return {static_cast<int64_t>(count * 1e6)}; }
+constexpr Interval seconds(double count)
+{
+    return {static_cast<int64_t>(count * 1e6)};
+}
 
 struct Json {
     std::string text;
@@ -36,17 +39,14 @@ class Value {
 public:
     using Texts = std::vector<std::string>;
     using Integers = std::vector<int64_t>;
-    using Storage =
-        std::variant<std::monostate, bool, int64_t, double, std::string, Interval, Timestamp, Json, Texts, Integers>;
+    using Storage = std::variant<std::monostate, bool, int64_t, double, std::string, Interval, Timestamp,
+                                 Json, Texts, Integers>;
 
     Value() = default;
     Value(std::nullopt_t) {}
     Value(bool value) : storage(value) {}
     template <std::integral T>
-        requires(!std::same_as<T, bool>)
-    Value(T value) : storage(static_cast<int64_t>(value))
-    {
-    }
+    requires(!std::same_as<T, bool>) Value(T value) : storage(static_cast<int64_t>(value)) {}
     Value(double value) : storage(value) {}
     Value(const char *value) : storage(std::string(value)) {}
     Value(std::string_view value) : storage(std::string(value)) {}

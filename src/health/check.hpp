@@ -1,9 +1,9 @@
 #pragma once
 // A check: one small pure decision, from what was observed to what was found.
 //
-// To add one: write its evaluate() and its entry in the table of its category's file under checks/, and, for a new
-// file, name that file's table in registry.cpp.  Thresholds, scores, alerts, reports and opsrunbook.checks follow
-// from the entry.
+// To add one: write its evaluate() and its entry in the table of its category's file under checks/, and, for
+// a new file, name that file's table in registry.cpp.  Thresholds, scores, alerts, reports and
+// opsrunbook.checks follow from the entry.
 
 #include <cstdint>
 #include <optional>
@@ -50,13 +50,13 @@ struct Observations {
 struct Finding {
     std::string check_id;
     Status status = Status::ok;
-    std::string object;             // what it is about, as SQL names it; empty: the database or the server
-    std::string message;            // one sentence, with the numbers
-    std::optional<double> value;    // in the unit of the check's metric
+    std::string object;              // what it is about, as SQL names it; empty: the database or the server
+    std::string message;             // one sentence, with the numbers
+    std::optional<double> value;     // in the unit of the check's metric
     std::optional<double> threshold; // the one that was crossed
     base::JsonObject evidence;
-    std::string cause;              // a chain: "slot x holds the horizon -> VACUUM cannot clean y"
-    std::string fix;                // a statement to run, or "-- " and what to do
+    std::string cause; // a chain: "slot x holds the horizon -> VACUUM cannot clean y"
+    std::string fix;   // a statement to run, or "-- " and what to do
     std::string undo;
     std::optional<double> impact_pct; // share of database time, where it can be measured
     bool lethal = false;              // caps the score
@@ -94,7 +94,10 @@ public:
     Finding &found(Status status, std::string object, std::string message);
     // Measures a value: adds a finding when it crosses a threshold, and returns it; nullptr when it is fine.
     Finding *measure(double value, const std::string &object, const std::string &message);
-    void fine(std::string message) { checked = std::move(message); } // what was looked at, when nothing was found
+    void fine(std::string message)
+    {
+        checked = std::move(message);
+    } // what was looked at, when nothing was found
     void unknown(std::string reason);
 
     const Check &check;

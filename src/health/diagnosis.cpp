@@ -24,8 +24,9 @@ Thresholds read_thresholds()
     });
     std::vector<ThresholdRow> thresholds;
     for (size_t r = 0; r < rows.size(); ++r)
-        thresholds.push_back({rows.at(r, "metric_name").text(), rows.at(r, "object").text(), number(rows.at(r, "warning")),
-                              number(rows.at(r, "critical")), rows.at(r, "enabled").boolean()});
+        thresholds.push_back({rows.at(r, "metric_name").text(), rows.at(r, "object").text(),
+                              number(rows.at(r, "warning")), number(rows.at(r, "critical")),
+                              rows.at(r, "enabled").boolean()});
     return Thresholds(std::move(thresholds));
 }
 

@@ -38,7 +38,8 @@ std::string lost_text(const CategoryScore &category)
     std::vector<std::string> parts;
     for (const Lost &lost : category.lost)
         if (parts.size() < shown)
-            parts.push_back(format("%s (-%s)", lost.finding->message.c_str(), base::number_text(lost.points).c_str()));
+            parts.push_back(
+                format("%s (-%s)", lost.finding->message.c_str(), base::number_text(lost.points).c_str()));
     std::string text = base::join(parts, "; ");
     if (category.lost.size() > shown)
         text += format("; and %zu more", category.lost.size() - shown);
@@ -62,8 +63,8 @@ const Lost *worst_loss(const Score &score)
 std::string overall_finding(const Score &score, const Lost *worst)
 {
     if (score.lethal)
-        return format("capped at %.0f (would be %s): %s", lethal_cap, base::number_text(score.before_cap).c_str(),
-                      score.lethal->message.c_str());
+        return format("capped at %.0f (would be %s): %s", lethal_cap,
+                      base::number_text(score.before_cap).c_str(), score.lethal->message.c_str());
     if (score.status == Status::unknown)
         return "nothing could be measured";
     return worst ? worst->finding->message : "nothing found";
@@ -92,7 +93,9 @@ std::string outcome_text(const Outcome &outcome)
     if (outcome.findings.empty())
         return outcome.checked.empty() ? "fine" : outcome.checked;
     const std::string first = outcome.findings.front().message;
-    return outcome.findings.size() == 1 ? first : format("%s (and %zu more)", first.c_str(), outcome.findings.size() - 1);
+    return outcome.findings.size() == 1
+               ? first
+               : format("%s (and %zu more)", first.c_str(), outcome.findings.size() - 1);
 }
 
 std::string metric_of(const Check &check)
@@ -119,8 +122,10 @@ std::vector<Headline> headlines(const Observations &seen)
     std::vector<Headline> lines;
     const observed::Server &server = seen.server;
     if (const observed::Database *database = server.current_database()) {
-        lines.push_back({"performance", "cache hit ratio", format("%.2f %%", cache_hit_ratio(*database)), "cache_hit_ratio"});
-        lines.push_back({"performance", "transactions", base::count_text(database->commits + database->rollbacks), "rollbacks"});
+        lines.push_back({"performance", "cache hit ratio", format("%.2f %%", cache_hit_ratio(*database)),
+                         "cache_hit_ratio"});
+        lines.push_back({"performance", "transactions",
+                         base::count_text(database->commits + database->rollbacks), "rollbacks"});
         lines.push_back({"performance", "deadlocks", base::count_text(database->deadlocks), "deadlocks"});
         lines.push_back({"wraparound", "transaction id age", base::count_text(database->xid_age), "xid_age"});
     }
@@ -133,7 +138,10 @@ std::vector<Headline> headlines(const Observations &seen)
         if (session.kind == "client backend" && session.state == "active")
             longest = std::max(longest, session.query_seconds.value_or(0));
     }
-    lines.push_back({"connections", "connections", format("%lld of %lld", static_cast<long long>(client), static_cast<long long>(server.max_connections)), "connections"});
+    lines.push_back({"connections", "connections",
+                     format("%lld of %lld", static_cast<long long>(client),
+                            static_cast<long long>(server.max_connections)),
+                     "connections"});
     lines.push_back({"connections", "active queries", base::count_text(active), "active_connections"});
     lines.push_back({"connections", "longest query", base::duration_text(longest), "long_query"});
     lines.push_back({"locks", "blocked sessions", base::count_text(blocked), "blocked_sessions"});
@@ -142,7 +150,8 @@ std::vector<Headline> headlines(const Observations &seen)
         if (seen.relations.user_owned(table.relation))
             dead += table.counters.dead_rows;
     lines.push_back({"vacuum", "dead tuples", base::count_text(dead), "dead_tuples"});
-    lines.push_back({"storage", "database size", base::size_text(server.database_bytes.value_or(0)), "database_size"});
+    lines.push_back(
+        {"storage", "database size", base::size_text(server.database_bytes.value_or(0)), "database_size"});
     return lines;
 }
 
@@ -156,9 +165,10 @@ std::string status_of(const Diagnosis &diagnosis, const char *check)
 
 void add_finding(pg::Rows &rows, const Check &check, const Finding &finding, const std::string &checked)
 {
-    rows.add({std::string(check.id), std::string(category_text(check.category)), level(finding.status), text_or_null(finding.object),
-              text_or_null(metric_of(check)), finding.value, finding.threshold, std::string(check.unit), text_or_null(finding.message),
-              Value(), finding.evidence.json(), text_or_null(finding.cause), text_or_null(finding.fix), text_or_null(finding.undo),
+    rows.add({std::string(check.id), std::string(category_text(check.category)), level(finding.status),
+              text_or_null(finding.object), text_or_null(metric_of(check)), finding.value, finding.threshold,
+              std::string(check.unit), text_or_null(finding.message), Value(), finding.evidence.json(),
+              text_or_null(finding.cause), text_or_null(finding.fix), text_or_null(finding.undo),
               text_or_null(checked)});
 }
 
@@ -170,12 +180,13 @@ void calculate_database_health_score(const pg::Arguments &, pg::Rows &rows)
     const Score score = score_of(diagnosis.outcomes);
     const Lost *worst = worst_loss(score);
     const Finding *headline = score.lethal ? score.lethal : worst ? worst->finding : nullptr;
-    rows.add({"overall", rounded(score.overall), 1.0, score.verdict, rounded(100 - score.overall), overall_finding(score, worst),
-              headline ? text_or_null(headline->fix) : Value()});
+    rows.add({"overall", rounded(score.overall), 1.0, score.verdict, rounded(100 - score.overall),
+              overall_finding(score, worst), headline ? text_or_null(headline->fix) : Value()});
     for (const CategoryScore &category : score.categories) {
         const std::string name(category_text(category.category));
         if (category.status == Status::unknown) {
-            rows.add({name, Value(), 0.0, level(Status::unknown), 0.0, "not measured: " + category.unmeasured, Value()});
+            rows.add({name, Value(), 0.0, level(Status::unknown), 0.0, "not measured: " + category.unmeasured,
+                      Value()});
             continue;
         }
         rows.add({name, rounded(category.score), rounded(category.weight), level(category.status),
@@ -199,28 +210,33 @@ void detect_performance_bottlenecks(const pg::Arguments &, pg::Rows &rows)
         return a.second->impact_pct.value_or(0) > b.second->impact_pct.value_or(0);
     });
     for (const auto &[check, finding] : found)
-        rows.add({std::string(check->id), level(finding->status), text_or_null(finding->object), finding->message, finding->impact_pct,
-                  finding->evidence.json(), std::string(check->title), text_or_null(finding->fix)});
+        rows.add({std::string(check->id), level(finding->status), text_or_null(finding->object),
+                  finding->message, finding->impact_pct, finding->evidence.json(), std::string(check->title),
+                  text_or_null(finding->fix)});
 }
 
 void generate_performance_report(const pg::Arguments &, pg::Rows &rows)
 {
     const Diagnosis diagnosis = diagnose();
     const Score score = score_of(diagnosis.outcomes);
-    rows.add({"summary", "health score", format("%s of 100 (%s)", base::number_text(score.overall).c_str(), score.verdict.c_str()),
+    rows.add({"summary", "health score",
+              format("%s of 100 (%s)", base::number_text(score.overall).c_str(), score.verdict.c_str()),
               level(score.status), overall_finding(score, worst_loss(score))});
     for (const Headline &line : headlines(diagnosis.seen))
         rows.add({"summary", line.metric, line.value, status_of(diagnosis, line.check), Value()});
     for (const Outcome &outcome : diagnosis.outcomes)
-        rows.add({std::string(category_text(outcome.check->category)), std::string(outcome.check->title), outcome_text(outcome),
-                  level(outcome.status), std::string(outcome.check->explanation)});
+        rows.add({std::string(category_text(outcome.check->category)), std::string(outcome.check->title),
+                  outcome_text(outcome), level(outcome.status), std::string(outcome.check->explanation)});
     if (const auto &statements = diagnosis.seen.server.statements)
         for (size_t i = 0; i < std::min<size_t>(5, statements->top.size()); ++i) {
             const observed::Statement &statement = statements->top[i];
-            const double share = statements->total_ms > 0 ? 100 * statement.total_ms / statements->total_ms : 0;
+            const double share =
+                statements->total_ms > 0 ? 100 * statement.total_ms / statements->total_ms : 0;
             rows.add({"statements by total time", base::one_line(statement.query, 80),
-                      format("%.1f %% of the time, %s calls, mean %.1f ms", share, base::count_text(statement.calls).c_str(), statement.mean_ms),
-                      level(Status::ok), format("query id %lld", static_cast<long long>(statement.query_id))});
+                      format("%.1f %% of the time, %s calls, mean %.1f ms", share,
+                             base::count_text(statement.calls).c_str(), statement.mean_ms),
+                      level(Status::ok),
+                      format("query id %lld", static_cast<long long>(statement.query_id))});
         }
 }
 
@@ -228,7 +244,9 @@ void dashboard(const pg::Arguments &, pg::Rows &rows)
 {
     const Diagnosis diagnosis = diagnose();
     const Score score = score_of(diagnosis.outcomes);
-    rows.add({"health", "score", format("%s (%s)", base::number_text(score.overall).c_str(), score.verdict.c_str()), level(score.status)});
+    rows.add({"health", "score",
+              format("%s (%s)", base::number_text(score.overall).c_str(), score.verdict.c_str()),
+              level(score.status)});
     for (const Headline &line : headlines(diagnosis.seen))
         rows.add({line.category, line.metric, line.value, status_of(diagnosis, line.check)});
     int critical = 0, warning = 0, unknown = 0;
@@ -237,16 +255,20 @@ void dashboard(const pg::Arguments &, pg::Rows &rows)
         warning += alert->status == Status::warning;
         unknown += alert->status == Status::unknown;
     }
-    rows.add({"health", "alerts", format("%d critical, %d warning, %d not measured", critical, warning, unknown),
-              level(critical ? Status::critical : warning ? Status::warning : Status::ok)});
+    rows.add({"health", "alerts",
+              format("%d critical, %d warning, %d not measured", critical, warning, unknown),
+              level(critical  ? Status::critical
+                    : warning ? Status::warning
+                              : Status::ok)});
 }
 
 void check_alerts(const pg::Arguments &, pg::Rows &rows)
 {
     const Diagnosis diagnosis = diagnose();
     for (const Finding *alert : alerts_of(diagnosis))
-        rows.add({level(alert->status), metric_of(*find_check(alert->check_id)), alert->value, alert->threshold, alert->message,
-                  text_or_null(alert->object), Value(), text_or_null(alert->fix)});
+        rows.add({level(alert->status), metric_of(*find_check(alert->check_id)), alert->value,
+                  alert->threshold, alert->message, text_or_null(alert->object), Value(),
+                  text_or_null(alert->fix)});
 }
 
 void check_system_health(const pg::Arguments &, pg::Rows &rows)
@@ -256,13 +278,17 @@ void check_system_health(const pg::Arguments &, pg::Rows &rows)
         const Check &check = *outcome.check;
         std::string threshold;
         if (check.warning)
-            threshold = format("%s %s", std::string(direction_text(check.direction)).c_str(), base::number_text(*check.warning).c_str());
+            threshold = format("%s %s", std::string(direction_text(check.direction)).c_str(),
+                               base::number_text(*check.warning).c_str());
         if (check.critical)
-            threshold += format("%s%s", threshold.empty() ? "" : " / ", base::number_text(*check.critical).c_str());
+            threshold +=
+                format("%s%s", threshold.empty() ? "" : " / ", base::number_text(*check.critical).c_str());
         if (!threshold.empty() && !check.unit.empty())
             threshold += " " + std::string(check.unit);
         rows.add({std::string(check.title), outcome_text(outcome), text_or_null(threshold),
-                  outcome.status == Status::ok ? "healthy" : outcome.status == Status::unknown ? "not measured" : "needs attention",
+                  outcome.status == Status::ok        ? "healthy"
+                  : outcome.status == Status::unknown ? "not measured"
+                                                      : "needs attention",
                   level(outcome.status)});
     }
 }
@@ -305,10 +331,12 @@ void findings(const pg::Arguments &arguments, pg::Rows &rows)
 void list_checks(const pg::Arguments &, pg::Rows &rows)
 {
     for (const Check *check : registry())
-        rows.add({std::string(check->id), std::string(check->title), std::string(category_text(check->category)), check->points,
+        rows.add({std::string(check->id), std::string(check->title),
+                  std::string(category_text(check->category)), check->points,
                   text_or_null(std::string(check->metric)), text_or_null(std::string(check->unit)),
-                  check->metric.empty() ? Value() : Value(std::string(direction_text(check->direction))), check->warning,
-                  check->critical, check->bottleneck, std::string(check->explanation), std::string(check->source)});
+                  check->metric.empty() ? Value() : Value(std::string(direction_text(check->direction))),
+                  check->warning, check->critical, check->bottleneck, std::string(check->explanation),
+                  std::string(check->source)});
 }
 
 } // namespace opsrunbook::health

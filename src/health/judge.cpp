@@ -62,7 +62,9 @@ Status Judge::level(double value, const std::string &object) const
         const std::optional<double> limit = threshold(status, object);
         return limit && crossed(check.direction, value, *limit);
     };
-    return beyond(Status::critical) ? Status::critical : beyond(Status::warning) ? Status::warning : Status::ok;
+    return beyond(Status::critical)  ? Status::critical
+           : beyond(Status::warning) ? Status::warning
+                                     : Status::ok;
 }
 
 Finding &Judge::found(Status status, std::string object, std::string message)
@@ -100,11 +102,13 @@ const Check *find_check(std::string_view id)
     return nullptr;
 }
 
-std::vector<Outcome> evaluate(const Observations &seen, const Thresholds &thresholds, const std::vector<std::string> &ids)
+std::vector<Outcome> evaluate(const Observations &seen, const Thresholds &thresholds,
+                              const std::vector<std::string> &ids)
 {
     for (const std::string &id : ids)
         if (!find_check(id))
-            throw base::Error(base::ErrorKind::undefined, base::format("check \"%s\" does not exist", id.c_str()), "",
+            throw base::Error(base::ErrorKind::undefined,
+                              base::format("check \"%s\" does not exist", id.c_str()), "",
                               "SELECT id, title FROM opsrunbook.checks lists the checks there are.");
     std::vector<Outcome> outcomes;
     for (const Check *check : registry()) {
@@ -112,9 +116,8 @@ std::vector<Outcome> evaluate(const Observations &seen, const Thresholds &thresh
             continue;
         Judge judge(*check, thresholds);
         check->evaluate(seen, judge);
-        std::stable_sort(judge.findings.begin(), judge.findings.end(), [](const Finding &a, const Finding &b) {
-            return rank(a.status) < rank(b.status);
-        });
+        std::stable_sort(judge.findings.begin(), judge.findings.end(),
+                         [](const Finding &a, const Finding &b) { return rank(a.status) < rank(b.status); });
         Outcome outcome{check, Status::ok, std::move(judge.findings), std::move(judge.checked)};
         if (!outcome.findings.empty())
             outcome.status = outcome.findings.front().status;

@@ -16,12 +16,18 @@ struct CategoryRow {
 
 // What stops a database altogether weighs more than what slows it down.
 constexpr CategoryRow categories[] = {
-    {Category::wraparound, "wraparound", 0.14}, {Category::vacuum, "vacuum", 0.18},
-    {Category::locks, "locks", 0.08},           {Category::connections, "connections", 0.08},
-    {Category::performance, "performance", 0.12}, {Category::indexes, "indexes", 0.08},
-    {Category::storage, "storage", 0.06},       {Category::replication, "replication", 0.06},
-    {Category::wal, "wal", 0.06},               {Category::integrity, "integrity", 0.08},
-    {Category::configuration, "configuration", 0.06}, {Category::backup, "backup", 0.10},
+    {Category::wraparound, "wraparound", 0.14},
+    {Category::vacuum, "vacuum", 0.18},
+    {Category::locks, "locks", 0.08},
+    {Category::connections, "connections", 0.08},
+    {Category::performance, "performance", 0.12},
+    {Category::indexes, "indexes", 0.08},
+    {Category::storage, "storage", 0.06},
+    {Category::replication, "replication", 0.06},
+    {Category::wal, "wal", 0.06},
+    {Category::integrity, "integrity", 0.08},
+    {Category::configuration, "configuration", 0.06},
+    {Category::backup, "backup", 0.10},
     {Category::user, "user", 0.05},
 };
 
@@ -63,10 +69,12 @@ CategoryScore score_category(Category category, const std::vector<Outcome> &outc
         if (severity(outcome.status) > severity(out.status))
             out.status = outcome.status;
         if (outcome.status != Status::ok)
-            out.lost.push_back({&outcome.findings.front(),
-                                outcome.status == Status::critical ? outcome.check->points : outcome.check->points / 2});
+            out.lost.push_back({&outcome.findings.front(), outcome.status == Status::critical
+                                                               ? outcome.check->points
+                                                               : outcome.check->points / 2});
     }
-    std::stable_sort(out.lost.begin(), out.lost.end(), [](const Lost &a, const Lost &b) { return a.points > b.points; });
+    std::stable_sort(out.lost.begin(), out.lost.end(),
+                     [](const Lost &a, const Lost &b) { return a.points > b.points; });
     for (Lost &lost : out.lost) {
         lost.points = std::min(lost.points, out.score); // a category has no more than 100 to lose
         out.score -= lost.points;
@@ -124,7 +132,9 @@ Score score_of(const std::vector<Outcome> &outcomes)
     if (out.lethal)
         out.overall = std::min(out.overall, lethal_cap);
     out.verdict = verdict_of(out.overall);
-    out.status = out.overall > good_above ? Status::ok : out.overall > 60 ? Status::warning : Status::critical;
+    out.status = out.overall > good_above ? Status::ok
+                 : out.overall > 60       ? Status::warning
+                                          : Status::critical;
     return out;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
-// The explained score.  A category starts at 100 and loses, for each of its checks, the check's points when the
-// worst finding is CRITICAL and half of them when it is WARNING.  The overall score is the weighted mean of the
-// categories that could be measured; a lethal finding caps it.
+// The explained score.  A category starts at 100 and loses, for each of its checks, the check's points when
+// the worst finding is CRITICAL and half of them when it is WARNING.  The overall score is the weighted mean
+// of the categories that could be measured; a lethal finding caps it.
 
 #include <string>
 #include <vector>

@@ -9,7 +9,9 @@ namespace opsrunbook::maintenance {
 AutovacuumSettings autovacuum_settings(const observed::Server &server)
 {
     AutovacuumSettings out;
-    const auto number = [&server](const char *name, double otherwise) { return server.setting_number(name, otherwise); };
+    const auto number = [&server](const char *name, double otherwise) {
+        return server.setting_number(name, otherwise);
+    };
     out.enabled = server.setting_on("autovacuum", true) && server.setting_on("track_counts", true);
     out.vacuum_threshold = number("autovacuum_vacuum_threshold", out.vacuum_threshold);
     out.vacuum_scale_factor = number("autovacuum_vacuum_scale_factor", out.vacuum_scale_factor);
@@ -19,7 +21,8 @@ AutovacuumSettings autovacuum_settings(const observed::Server &server)
     out.analyze_threshold = number("autovacuum_analyze_threshold", out.analyze_threshold);
     out.analyze_scale_factor = number("autovacuum_analyze_scale_factor", out.analyze_scale_factor);
     out.freeze_max_age = number("autovacuum_freeze_max_age", out.freeze_max_age);
-    out.multixact_freeze_max_age = number("autovacuum_multixact_freeze_max_age", out.multixact_freeze_max_age);
+    out.multixact_freeze_max_age =
+        number("autovacuum_multixact_freeze_max_age", out.multixact_freeze_max_age);
     out.naptime_seconds = number("autovacuum_naptime", out.naptime_seconds);
     out.insert_counts_unfrozen_only = server.version >= 180000;
     return out;
@@ -45,39 +48,47 @@ TableNeeds needs_of(const observed::Table &table, const observed::VacuumOptions 
 
     double insert_rows = rows;
     if (settings.insert_counts_unfrozen_only && relation.pages > 0) {
-        // 18 multiplies with the share of pages that are not all-frozen; pg_class carries all-visible pages for
-        // every version, which is never less, so this trigger is never above the server's.
+        // 18 multiplies with the share of pages that are not all-frozen; pg_class carries all-visible pages
+        // for every version, which is never less, so this trigger is never above the server's.
         const double visible = std::min(relation.all_visible_pages, relation.pages);
         insert_rows *= 1.0 - visible / relation.pages;
     }
     const double insert_base = own.insert_threshold.value_or(settings.insert_threshold);
     needs.insert_trigger =
-        insert_base < 0 ? -1 : insert_base + own.insert_scale_factor.value_or(settings.insert_scale_factor) * insert_rows;
+        insert_base < 0
+            ? -1
+            : insert_base + own.insert_scale_factor.value_or(settings.insert_scale_factor) * insert_rows;
     needs.analyze_trigger = own.analyze_threshold.value_or(settings.analyze_threshold) +
                             own.analyze_scale_factor.value_or(settings.analyze_scale_factor) * rows;
 
-    const double freeze_age = std::min<double>(own.freeze_max_age.value_or(settings.freeze_max_age), settings.freeze_max_age);
-    const double multi_age = std::min<double>(own.multixact_freeze_max_age.value_or(settings.multixact_freeze_max_age),
-                                              settings.multixact_freeze_max_age);
+    const double freeze_age =
+        std::min<double>(own.freeze_max_age.value_or(settings.freeze_max_age), settings.freeze_max_age);
+    const double multi_age =
+        std::min<double>(own.multixact_freeze_max_age.value_or(settings.multixact_freeze_max_age),
+                         settings.multixact_freeze_max_age);
     needs.vacuum_freeze = relation.xid_age > freeze_age || relation.mxid_age > multi_age;
     needs.vacuum_dead = static_cast<double>(counters.dead_rows) > needs.vacuum_trigger;
-    needs.vacuum_inserts =
-        needs.insert_trigger >= 0 && static_cast<double>(counters.inserted_since_vacuum) > needs.insert_trigger;
+    needs.vacuum_inserts = needs.insert_trigger >= 0 &&
+                           static_cast<double>(counters.inserted_since_vacuum) > needs.insert_trigger;
     if (relation.kind != 't') { // TOAST tables have no statistics of their own
         needs.analyze = static_cast<double>(counters.modified_since_analyze) > needs.analyze_trigger;
-        const bool analyzed = counters.last_analyze.microseconds != 0 || counters.last_autoanalyze.microseconds != 0;
+        const bool analyzed =
+            counters.last_analyze.microseconds != 0 || counters.last_autoanalyze.microseconds != 0;
         needs.never_analyzed = !analyzed && relation.rows < 0 && counters.live_rows > 0;
     }
     return needs;
 }
 
-TableNeeds needs_of(const observed::Table &table, const observed::Relations &relations, const AutovacuumSettings &settings)
+TableNeeds needs_of(const observed::Table &table, const observed::Relations &relations,
+                    const AutovacuumSettings &settings)
 {
     int32_t options = table.relation.options;
     if (options < 0)
-        if (const auto owner = relations.toast_owner.find(table.relation.oid); owner != relations.toast_owner.end())
+        if (const auto owner = relations.toast_owner.find(table.relation.oid);
+            owner != relations.toast_owner.end())
             options = relations.tables[owner->second].relation.options;
-    return needs_of(table, options < 0 ? nullptr : &relations.options[static_cast<size_t>(options)], settings);
+    return needs_of(table, options < 0 ? nullptr : &relations.options[static_cast<size_t>(options)],
+                    settings);
 }
 
 } // namespace opsrunbook::maintenance

@@ -1,6 +1,6 @@
 #pragma once
-// The server's own rules for when a table is due for VACUUM or ANALYZE (relation_needs_vacanalyze in autovacuum.c,
-// 15 to 18), so that our verdicts agree with what autovacuum would do.
+// The server's own rules for when a table is due for VACUUM or ANALYZE (relation_needs_vacanalyze in
+// autovacuum.c, 15 to 18), so that our verdicts agree with what autovacuum would do.
 
 #include "observed/relations.hpp"
 #include "observed/server.hpp"

@@ -1,6 +1,6 @@
 #pragma once
-// What the catalogs and the cumulative statistics say of the relations of one database.  Plain structs, filled in
-// one pass by pg/catalog/relations.cpp; identifiers are OIDs, names are as stored (unquoted).
+// What the catalogs and the cumulative statistics say of the relations of one database.  Plain structs,
+// filled in one pass by pg/catalog/relations.cpp; identifiers are OIDs, names are as stored (unquoted).
 
 #include <cstdint>
 #include <optional>
@@ -37,10 +37,10 @@ struct Relation {
     Oid oid;
     Oid schema;
     Oid owner;
-    Oid toast;     // 0: none
+    Oid toast;      // 0: none
     Oid tablespace; // 0: the database's own
     Oid access_method;
-    Oid filenode;   // 0: mapped catalog, or no storage
+    Oid filenode; // 0: mapped catalog, or no storage
     char name[64];
     char kind;        // r i t m S p I f v c, as pg_class.relkind
     char persistence; // p u t
@@ -51,12 +51,15 @@ struct Relation {
     float rows; // reltuples; -1: never vacuumed or analyzed
     int32_t pages;
     int32_t all_visible_pages;
-    int32_t xid_age;  // no_age: none
-    int32_t mxid_age; // no_age: none
-    int32_t options;  // into Relations::options, -1: none
+    int32_t xid_age;    // no_age: none
+    int32_t mxid_age;   // no_age: none
+    int32_t options;    // into Relations::options, -1: none
     int16_t fillfactor; // 0: the access method's default
 
-    bool is_table() const { return kind == 'r' || kind == 'm' || kind == 't'; } // has a heap that VACUUM visits
+    bool is_table() const
+    {
+        return kind == 'r' || kind == 'm' || kind == 't';
+    } // has a heap that VACUUM visits
 };
 
 // The cumulative statistics of a table: counters since `stats_reset`, zero when never counted.
@@ -124,7 +127,8 @@ struct Relations {
 
     const Schema *schema(Oid oid) const;
     const Table *table(Oid oid) const;
-    bool user_owned(const Relation &relation) const; // not of a system schema; a TOAST table follows its owner
+    bool user_owned(
+        const Relation &relation) const; // not of a system schema; a TOAST table follows its owner
     // "schema.name", quoted where it must be; a TOAST table is named by its owner: "schema.name (TOAST)".
     std::string name(const Relation &relation) const;
 };

@@ -17,7 +17,7 @@ struct Database {
     uint32_t oid = 0;
     bool current = false;
     bool allows_connections = true;
-    bool invalid = false;           // an interrupted DROP DATABASE left it (datconnlimit -2)
+    bool invalid = false; // an interrupted DROP DATABASE left it (datconnlimit -2)
     int64_t connection_limit = -1;
     int64_t xid_age = 0, mxid_age = 0;
     int64_t blocks_read = 0, blocks_hit = 0;
@@ -135,7 +135,7 @@ struct Server {
     base::Timestamp now;
     int version = 0; // 150004 for 15.4
     bool in_recovery = false;
-    bool preloaded = false;         // this module stands in shared_preload_libraries
+    bool preloaded = false; // this module stands in shared_preload_libraries
     bool statements_preloaded = false;
     std::optional<base::Timestamp> started;
     std::string user;

@@ -1,13 +1,13 @@
 #pragma once
 // The boundary between C++ and the server's error handling.
 //
-// Two regimes, one per function.  C++ regime: may throw and hold any object, and reaches the server only through
-// call() or attempt().  Server regime: locals with trivial destructors only, may ereport, never throws; the lambdas
-// given to call() are of this kind.
+// Two regimes, one per function.  C++ regime: may throw and hold any object, and reaches the server only
+// through call() or attempt().  Server regime: locals with trivial destructors only, may ereport, never
+// throws; the lambdas given to call() are of this kind.
 //
-//   call      C++ -> server.  A server ERROR becomes `throw Raised{}`; the error itself stays on the server's stack.
-//   entry     server -> C++.  Every symbol the server calls is `return entry(fcinfo, body)`.
-//   attempt   the only way to go on after a server ERROR inside a transaction: runs a body in a subtransaction.
+//   call      C++ -> server.  A server ERROR becomes `throw Raised{}`; the error itself stays on the server's
+//   stack. entry     server -> C++.  Every symbol the server calls is `return entry(fcinfo, body)`. attempt
+//   the only way to go on after a server ERROR inside a transaction: runs a body in a subtransaction.
 //
 // Raised is caught in three places only: entry, attempt, and the top of a worker.  Cleanup has one owner: the
 // success path releases explicitly, the error path leaves it to transaction abort.
@@ -66,8 +66,8 @@ void describe(Failure &failure, int sqlstate, const char *message) noexcept;
 // Raises what a Failure holds.  Server regime: no C++ object may be alive above it.
 [[noreturn]] void raise(const Failure &failure);
 
-// Runs a C++ body; true when it ended well.  Otherwise failure says why, or holds sqlstate 0: a server ERROR is on
-// the server's error stack and the caller decides where it goes.
+// Runs a C++ body; true when it ended well.  Otherwise failure says why, or holds sqlstate 0: a server ERROR
+// is on the server's error stack and the caller decides where it goes.
 template <class Body> bool guarded(Failure &failure, Body &&body)
 {
     try {
@@ -111,16 +111,18 @@ struct ServerError {
     std::string hint;
 };
 
-// Runs a C++ body in a subtransaction.  Nothing: it ended well.  A ServerError: the server refused, and all that
-// the body did in the database is undone.  C++ exceptions roll back and go on upwards.
+// Runs a C++ body in a subtransaction.  Nothing: it ended well.  A ServerError: the server refused, and all
+// that the body did in the database is undone.  C++ exceptions roll back and go on upwards.
 std::optional<ServerError> attempt_body(void (*body)(void *), void *argument);
 
 template <class Body> std::optional<ServerError> attempt(Body &&body)
 {
-    return attempt_body([](void *argument) { (*static_cast<std::remove_reference_t<Body> *>(argument))(); }, &body);
+    return attempt_body([](void *argument) { (*static_cast<std::remove_reference_t<Body> *>(argument))(); },
+                        &body);
 }
 
-// The error on the server's stack, copied and flushed.  C++ regime, only at the three places that catch Raised.
+// The error on the server's stack, copied and flushed.  C++ regime, only at the three places that catch
+// Raised.
 ServerError take_error();
 
 // For long C++ loops: a guarded CHECK_FOR_INTERRUPTS.

@@ -1,5 +1,6 @@
 #pragma once
-// Differences between server versions that the C++ code meets, each with the version that made it.  For src/pg only.
+// Differences between server versions that the C++ code meets, each with the version that made it.  For
+// src/pg only.
 
 #include "pg/postgres.hpp"
 
@@ -18,29 +19,95 @@ namespace opsrunbook::pg::compat {
 
 // 16 renamed the counters of a table's statistics and added the time of the last scan.
 #if PG_VERSION_NUM >= 160000
-inline int64_t live_rows(const PgStat_StatTabEntry &entry) { return entry.live_tuples; }
-inline int64_t dead_rows(const PgStat_StatTabEntry &entry) { return entry.dead_tuples; }
-inline int64_t modified_since_analyze(const PgStat_StatTabEntry &entry) { return entry.mod_since_analyze; }
-inline int64_t inserted_since_vacuum(const PgStat_StatTabEntry &entry) { return entry.ins_since_vacuum; }
-inline TimestampTz last_scan(const PgStat_StatTabEntry &entry) { return entry.lastscan; }
-inline TimestampTz last_vacuum(const PgStat_StatTabEntry &entry) { return entry.last_vacuum_time; }
-inline TimestampTz last_autovacuum(const PgStat_StatTabEntry &entry) { return entry.last_autovacuum_time; }
-inline TimestampTz last_analyze(const PgStat_StatTabEntry &entry) { return entry.last_analyze_time; }
-inline TimestampTz last_autoanalyze(const PgStat_StatTabEntry &entry) { return entry.last_autoanalyze_time; }
-inline int64_t autovacuums(const PgStat_StatTabEntry &entry) { return entry.autovacuum_count; }
-inline int64_t autoanalyzes(const PgStat_StatTabEntry &entry) { return entry.autoanalyze_count; }
+inline int64_t live_rows(const PgStat_StatTabEntry &entry)
+{
+    return entry.live_tuples;
+}
+inline int64_t dead_rows(const PgStat_StatTabEntry &entry)
+{
+    return entry.dead_tuples;
+}
+inline int64_t modified_since_analyze(const PgStat_StatTabEntry &entry)
+{
+    return entry.mod_since_analyze;
+}
+inline int64_t inserted_since_vacuum(const PgStat_StatTabEntry &entry)
+{
+    return entry.ins_since_vacuum;
+}
+inline TimestampTz last_scan(const PgStat_StatTabEntry &entry)
+{
+    return entry.lastscan;
+}
+inline TimestampTz last_vacuum(const PgStat_StatTabEntry &entry)
+{
+    return entry.last_vacuum_time;
+}
+inline TimestampTz last_autovacuum(const PgStat_StatTabEntry &entry)
+{
+    return entry.last_autovacuum_time;
+}
+inline TimestampTz last_analyze(const PgStat_StatTabEntry &entry)
+{
+    return entry.last_analyze_time;
+}
+inline TimestampTz last_autoanalyze(const PgStat_StatTabEntry &entry)
+{
+    return entry.last_autoanalyze_time;
+}
+inline int64_t autovacuums(const PgStat_StatTabEntry &entry)
+{
+    return entry.autovacuum_count;
+}
+inline int64_t autoanalyzes(const PgStat_StatTabEntry &entry)
+{
+    return entry.autoanalyze_count;
+}
 #else
-inline int64_t live_rows(const PgStat_StatTabEntry &entry) { return entry.n_live_tuples; }
-inline int64_t dead_rows(const PgStat_StatTabEntry &entry) { return entry.n_dead_tuples; }
-inline int64_t modified_since_analyze(const PgStat_StatTabEntry &entry) { return entry.changes_since_analyze; }
-inline int64_t inserted_since_vacuum(const PgStat_StatTabEntry &entry) { return entry.inserts_since_vacuum; }
-inline TimestampTz last_scan(const PgStat_StatTabEntry &) { return 0; }
-inline TimestampTz last_vacuum(const PgStat_StatTabEntry &entry) { return entry.vacuum_timestamp; }
-inline TimestampTz last_autovacuum(const PgStat_StatTabEntry &entry) { return entry.autovac_vacuum_timestamp; }
-inline TimestampTz last_analyze(const PgStat_StatTabEntry &entry) { return entry.analyze_timestamp; }
-inline TimestampTz last_autoanalyze(const PgStat_StatTabEntry &entry) { return entry.autovac_analyze_timestamp; }
-inline int64_t autovacuums(const PgStat_StatTabEntry &entry) { return entry.autovac_vacuum_count; }
-inline int64_t autoanalyzes(const PgStat_StatTabEntry &entry) { return entry.autovac_analyze_count; }
+inline int64_t live_rows(const PgStat_StatTabEntry &entry)
+{
+    return entry.n_live_tuples;
+}
+inline int64_t dead_rows(const PgStat_StatTabEntry &entry)
+{
+    return entry.n_dead_tuples;
+}
+inline int64_t modified_since_analyze(const PgStat_StatTabEntry &entry)
+{
+    return entry.changes_since_analyze;
+}
+inline int64_t inserted_since_vacuum(const PgStat_StatTabEntry &entry)
+{
+    return entry.inserts_since_vacuum;
+}
+inline TimestampTz last_scan(const PgStat_StatTabEntry &)
+{
+    return 0;
+}
+inline TimestampTz last_vacuum(const PgStat_StatTabEntry &entry)
+{
+    return entry.vacuum_timestamp;
+}
+inline TimestampTz last_autovacuum(const PgStat_StatTabEntry &entry)
+{
+    return entry.autovac_vacuum_timestamp;
+}
+inline TimestampTz last_analyze(const PgStat_StatTabEntry &entry)
+{
+    return entry.analyze_timestamp;
+}
+inline TimestampTz last_autoanalyze(const PgStat_StatTabEntry &entry)
+{
+    return entry.autovac_analyze_timestamp;
+}
+inline int64_t autovacuums(const PgStat_StatTabEntry &entry)
+{
+    return entry.autovac_vacuum_count;
+}
+inline int64_t autoanalyzes(const PgStat_StatTabEntry &entry)
+{
+    return entry.autovac_analyze_count;
+}
 #endif
 
 // 18 took the run_once argument away from PortalRun().
@@ -69,7 +136,8 @@ inline int vacuum_max_threshold(const AutoVacOpts &options)
 inline void relation_path(char *path, size_t room, Oid database, Oid tablespace, Oid filenode)
 {
 #if PG_VERSION_NUM >= 180000
-    strlcpy(path, GetRelationPath(database, tablespace, filenode, INVALID_PROC_NUMBER, MAIN_FORKNUM).str, room);
+    strlcpy(path, GetRelationPath(database, tablespace, filenode, INVALID_PROC_NUMBER, MAIN_FORKNUM).str,
+            room);
 #else
     char *const built = GetRelationPath(database, tablespace, filenode, -1, MAIN_FORKNUM);
     strlcpy(path, built, room);

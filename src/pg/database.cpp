@@ -31,9 +31,12 @@ PlainResult run(const char *sql, int count, const Cell *cells, bool latest)
 {
     PlainResult result = {};
     result.memory = AllocSetContextCreate(CurrentMemoryContext, "opsrunbook result", ALLOCSET_DEFAULT_SIZES);
-    Oid *const types = static_cast<Oid *>(MemoryContextAlloc(result.memory, sizeof(Oid) * static_cast<size_t>(count + 1)));
-    Datum *const datums = static_cast<Datum *>(MemoryContextAlloc(result.memory, sizeof(Datum) * static_cast<size_t>(count + 1)));
-    char *const nulls = static_cast<char *>(MemoryContextAlloc(result.memory, static_cast<size_t>(count + 1)));
+    Oid *const types =
+        static_cast<Oid *>(MemoryContextAlloc(result.memory, sizeof(Oid) * static_cast<size_t>(count + 1)));
+    Datum *const datums = static_cast<Datum *>(
+        MemoryContextAlloc(result.memory, sizeof(Datum) * static_cast<size_t>(count + 1)));
+    char *const nulls =
+        static_cast<char *>(MemoryContextAlloc(result.memory, static_cast<size_t>(count + 1)));
     MemoryContext const before = MemoryContextSwitchTo(result.memory);
     for (int i = 0; i < count; ++i) {
         const bool null = cells[i].kind == Cell::Kind::null;
@@ -45,7 +48,8 @@ PlainResult run(const char *sql, int count, const Cell *cells, bool latest)
 
     // Our own SQL never resolves a name or an operator through a path that others can write to.
     const int settings = NewGUCNestLevel();
-    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                      0, false);
     if (SPI_connect() != SPI_OK_CONNECT)
         elog(ERROR, "SPI_connect failed");
     if (latest)
@@ -71,7 +75,8 @@ PlainResult run(const char *sql, int count, const Cell *cells, bool latest)
             for (int c = 0; c < shape->natts; ++c) {
                 bool null;
                 const Datum datum = SPI_getbinval(SPI_tuptable->vals[r], shape, c + 1, &null);
-                result.values[r * columns + static_cast<size_t>(c)] = plain_of(datum, null, SPI_gettypeid(shape, c + 1));
+                result.values[r * columns + static_cast<size_t>(c)] =
+                    plain_of(datum, null, SPI_gettypeid(shape, c + 1));
             }
     }
     SPI_finish();
@@ -85,7 +90,8 @@ Result collect(const std::string &sql, const Parameters &parameters, bool latest
     std::vector<Cell> cells;
     for (const base::Value &parameter : parameters)
         cells.push_back(cell_of(parameter));
-    const PlainResult plain = call([&] { return run(sql.c_str(), static_cast<int>(cells.size()), cells.data(), latest); });
+    const PlainResult plain =
+        call([&] { return run(sql.c_str(), static_cast<int>(cells.size()), cells.data(), latest); });
     Result result;
     result.processed = plain.processed;
     for (int c = 0; c < plain.columns; ++c)

@@ -15,23 +15,28 @@ class Result {
 public:
     size_t size() const { return columns.empty() ? 0 : values.size() / columns.size(); }
     bool empty() const { return values.empty(); }
-    const base::Value &at(size_t row, std::string_view column) const; // an unknown column is a bug: logic_error
-    const base::Value &at(size_t row, size_t column) const { return values.at(row * columns.size() + column); }
+    const base::Value &at(size_t row,
+                          std::string_view column) const; // an unknown column is a bug: logic_error
+    const base::Value &at(size_t row, size_t column) const
+    {
+        return values.at(row * columns.size() + column);
+    }
 
     std::vector<std::string> columns;
     std::vector<base::Value> values; // row by row
     uint64_t processed = 0;          // rows returned, or changed by an INSERT, UPDATE or DELETE
 };
 
-// Runs one statement of ours with its parameters ($1 …) as the current user, under search_path pg_catalog, pg_temp:
-// names of other schemas are qualified.
+// Runs one statement of ours with its parameters ($1 …) as the current user, under search_path pg_catalog,
+// pg_temp: names of other schemas are qualified.
 Result query(const std::string &sql, const Parameters &parameters = {});
 
-// The same with a snapshot taken now, whatever the isolation level: sees what workers have committed meanwhile.
+// The same with a snapshot taken now, whatever the isolation level: sees what workers have committed
+// meanwhile.
 Result query_latest(const std::string &sql, const Parameters &parameters = {});
 
-// Runs the body's statements as the owner of the house (schema opsrunbook), as a security-definer function would:
-// only for our own statements on our own tables, never for anything that a user wrote.
+// Runs the body's statements as the owner of the house (schema opsrunbook), as a security-definer function
+// would: only for our own statements on our own tables, never for anything that a user wrote.
 class AsHouseOwner {
 public:
     AsHouseOwner();

@@ -74,8 +74,10 @@ Datum texts_of(const Cell &cell)
     const size_t count = cell.texts->size();
     Datum *const elements = static_cast<Datum *>(palloc(sizeof(Datum) * (count + 1)));
     for (size_t i = 0; i < count; ++i)
-        elements[i] = PointerGetDatum(cstring_to_text_with_len((*cell.texts)[i].data(), static_cast<int>((*cell.texts)[i].size())));
-    return PointerGetDatum(construct_array(elements, static_cast<int>(count), TEXTOID, -1, false, TYPALIGN_INT));
+        elements[i] = PointerGetDatum(
+            cstring_to_text_with_len((*cell.texts)[i].data(), static_cast<int>((*cell.texts)[i].size())));
+    return PointerGetDatum(
+        construct_array(elements, static_cast<int>(count), TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 Datum integers_of(const Cell &cell, Oid type)
@@ -84,9 +86,12 @@ Datum integers_of(const Cell &cell, Oid type)
     const bool wide = type == INT8ARRAYOID;
     Datum *const elements = static_cast<Datum *>(palloc(sizeof(Datum) * (count + 1)));
     for (size_t i = 0; i < count; ++i)
-        elements[i] = wide ? Int64GetDatum((*cell.integers)[i]) : Int32GetDatum(static_cast<int32>((*cell.integers)[i]));
-    return PointerGetDatum(wide ? construct_array(elements, static_cast<int>(count), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)
-                                : construct_array(elements, static_cast<int>(count), INT4OID, 4, true, TYPALIGN_INT));
+        elements[i] = wide ? Int64GetDatum((*cell.integers)[i])
+                           : Int32GetDatum(static_cast<int32>((*cell.integers)[i]));
+    return PointerGetDatum(
+        wide
+            ? construct_array(elements, static_cast<int>(count), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)
+            : construct_array(elements, static_cast<int>(count), INT4OID, 4, true, TYPALIGN_INT));
 }
 
 Datum through_input(const Cell &cell, Oid type)
@@ -106,19 +111,20 @@ Cell cell_of(const base::Value &value)
         cell.text.data = text.data();
         cell.text.size = text.size();
     };
-    std::visit(Overloaded{
-                   [](std::monostate) {},
-                   [&](bool v) { cell.kind = Cell::Kind::boolean, cell.boolean = v; },
-                   [&](int64_t v) { cell.kind = Cell::Kind::integer, cell.integer = v; },
-                   [&](double v) { cell.kind = Cell::Kind::real, cell.real = v; },
-                   [&](const std::string &v) { set_text(Cell::Kind::text, v); },
-                   [&](base::Interval v) { cell.kind = Cell::Kind::interval, cell.integer = v.microseconds; },
-                   [&](base::Timestamp v) { cell.kind = Cell::Kind::timestamp, cell.integer = v.microseconds; },
-                   [&](const base::Json &v) { set_text(Cell::Kind::json, v.text); },
-                   [&](const base::Value::Texts &v) { cell.kind = Cell::Kind::texts, cell.texts = &v; },
-                   [&](const base::Value::Integers &v) { cell.kind = Cell::Kind::integers, cell.integers = &v; },
-               },
-               value.get());
+    std::visit(
+        Overloaded{
+            [](std::monostate) {},
+            [&](bool v) { cell.kind = Cell::Kind::boolean, cell.boolean = v; },
+            [&](int64_t v) { cell.kind = Cell::Kind::integer, cell.integer = v; },
+            [&](double v) { cell.kind = Cell::Kind::real, cell.real = v; },
+            [&](const std::string &v) { set_text(Cell::Kind::text, v); },
+            [&](base::Interval v) { cell.kind = Cell::Kind::interval, cell.integer = v.microseconds; },
+            [&](base::Timestamp v) { cell.kind = Cell::Kind::timestamp, cell.integer = v.microseconds; },
+            [&](const base::Json &v) { set_text(Cell::Kind::json, v.text); },
+            [&](const base::Value::Texts &v) { cell.kind = Cell::Kind::texts, cell.texts = &v; },
+            [&](const base::Value::Integers &v) { cell.kind = Cell::Kind::integers, cell.integers = &v; },
+        },
+        value.get());
     return cell;
 }
 
@@ -159,7 +165,8 @@ Datum datum_of(const Cell &cell, Oid type)
         break;
     case TEXTOID:
         if (kind == Kind::text)
-            return PointerGetDatum(cstring_to_text_with_len(cell.text.data, static_cast<int>(cell.text.size)));
+            return PointerGetDatum(
+                cstring_to_text_with_len(cell.text.data, static_cast<int>(cell.text.size)));
         return PointerGetDatum(cstring_to_text(text_of(cell)));
     case INTERVALOID:
         if (kind == Kind::interval)
@@ -220,7 +227,8 @@ PlainDatum plain_of(Datum datum, bool is_null, Oid type)
     case INTERVALOID: {
         const Interval *const interval = DatumGetIntervalP(datum);
         integer(Kind::interval,
-                interval->time + (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY);
+                interval->time +
+                    (interval->day + static_cast<int64>(interval->month) * DAYS_PER_MONTH) * USECS_PER_DAY);
         return plain;
     }
     case TEXTARRAYOID:
@@ -229,12 +237,15 @@ PlainDatum plain_of(Datum datum, bool is_null, Oid type)
         bool *nulls;
         int count;
         deconstruct_array(DatumGetArrayTypeP(datum), type == TEXTARRAYOID ? TEXTOID : NAMEOID,
-                          type == TEXTARRAYOID ? -1 : NAMEDATALEN, false, type == TEXTARRAYOID ? TYPALIGN_INT : TYPALIGN_CHAR,
-                          &elements, &nulls, &count);
+                          type == TEXTARRAYOID ? -1 : NAMEDATALEN, false,
+                          type == TEXTARRAYOID ? TYPALIGN_INT : TYPALIGN_CHAR, &elements, &nulls, &count);
         size_t size = 1;
-        const char **const words = static_cast<const char **>(palloc0(sizeof(char *) * (static_cast<size_t>(count) + 1)));
+        const char **const words =
+            static_cast<const char **>(palloc0(sizeof(char *) * (static_cast<size_t>(count) + 1)));
         for (int i = 0; i < count; ++i) {
-            words[i] = nulls[i] ? "" : type == TEXTARRAYOID ? TextDatumGetCString(elements[i]) : NameStr(*DatumGetName(elements[i]));
+            words[i] = nulls[i]               ? ""
+                       : type == TEXTARRAYOID ? TextDatumGetCString(elements[i])
+                                              : NameStr(*DatumGetName(elements[i]));
             size += strlen(words[i]) + 1;
         }
         char *const joined = static_cast<char *>(palloc(size));
@@ -252,9 +263,11 @@ PlainDatum plain_of(Datum datum, bool is_null, Oid type)
         bool *nulls;
         int count;
         const bool wide = type == INT8ARRAYOID;
-        deconstruct_array(DatumGetArrayTypeP(datum), wide ? INT8OID : INT4OID, wide ? 8 : 4, wide ? FLOAT8PASSBYVAL : true,
-                          wide ? TYPALIGN_DOUBLE : TYPALIGN_INT, &elements, &nulls, &count);
-        int64_t *const numbers = static_cast<int64_t *>(palloc(sizeof(int64_t) * (static_cast<size_t>(count) + 1)));
+        deconstruct_array(DatumGetArrayTypeP(datum), wide ? INT8OID : INT4OID, wide ? 8 : 4,
+                          wide ? FLOAT8PASSBYVAL : true, wide ? TYPALIGN_DOUBLE : TYPALIGN_INT, &elements,
+                          &nulls, &count);
+        int64_t *const numbers =
+            static_cast<int64_t *>(palloc(sizeof(int64_t) * (static_cast<size_t>(count) + 1)));
         for (int i = 0; i < count; ++i)
             numbers[i] = nulls[i] ? 0 : wide ? DatumGetInt64(elements[i]) : DatumGetInt32(elements[i]);
         plain.kind = Kind::integers;

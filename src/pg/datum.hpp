@@ -9,7 +9,18 @@ namespace opsrunbook::pg {
 
 // A value's plain image, valid while the value lives; what a server-regime lambda may see of it.
 struct Cell {
-    enum class Kind : uint8_t { null, boolean, integer, real, text, interval, timestamp, json, texts, integers };
+    enum class Kind : uint8_t {
+        null,
+        boolean,
+        integer,
+        real,
+        text,
+        interval,
+        timestamp,
+        json,
+        texts,
+        integers
+    };
     Kind kind = Kind::null;
     union {
         bool boolean;

@@ -1,5 +1,5 @@
-// One line for each SQL function: its name, who may call it, and the flow behind it.  The C symbol is opsrunbook_
-// and the name; health.sql and its like declare the SQL side.
+// One line for each SQL function: its name, who may call it, and the flow behind it.  The C symbol is
+// opsrunbook_ and the name; health.sql and its like declare the SQL side.
 
 #include "pg/boundary.hpp"
 #include "pg/datum.hpp"
@@ -14,11 +14,12 @@ namespace opsrunbook::pg {
 
 namespace {
 
-// A REVOKE could refuse a call only without a hint, so the right is checked here; the grants in SQL are the same.
+// A REVOKE could refuse a call only without a hint, so the right is checked here; the grants in SQL are the
+// same.
 enum class Right {
     anyone,
-    reader,    // the privileges of pg_monitor
-    actor,     // the same, on a primary: what it may change is decided object by object, by the server's rules
+    reader, // the privileges of pg_monitor
+    actor,  // the same, on a primary: what it may change is decided object by object, by the server's rules
     superuser, // a superuser, on a primary
 };
 
@@ -60,14 +61,15 @@ template <class Flow> Datum value_function(FunctionCallInfo fcinfo, const char *
 
 } // namespace opsrunbook::pg
 
-#define FUNCTION(kind, name, right, flow)                                                                              \
-    extern "C" {                                                                                                       \
-    PG_FUNCTION_INFO_V1(opsrunbook_##name);                                                                            \
-    Datum opsrunbook_##name(PG_FUNCTION_ARGS)                                                                          \
-    {                                                                                                                  \
-        return opsrunbook::pg::kind##_function(fcinfo, #name, opsrunbook::pg::Right::right, opsrunbook::flow);         \
-    }                                                                                                                  \
-    }                                                                                                                  \
+#define FUNCTION(kind, name, right, flow)                                                                    \
+    extern "C" {                                                                                             \
+    PG_FUNCTION_INFO_V1(opsrunbook_##name);                                                                  \
+    Datum opsrunbook_##name(PG_FUNCTION_ARGS)                                                                \
+    {                                                                                                        \
+        return opsrunbook::pg::kind##_function(fcinfo, #name, opsrunbook::pg::Right::right,                  \
+                                               opsrunbook::flow);                                            \
+    }                                                                                                        \
+    }                                                                                                        \
     static_assert(true)
 
 #pragma GCC visibility push(default)

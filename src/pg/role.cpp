@@ -67,7 +67,8 @@ unsigned current_user()
 
 std::string current_user_name()
 {
-    const char *const name = call([] { return static_cast<const char *>(GetUserNameFromId(GetUserId(), false)); });
+    const char *const name =
+        call([] { return static_cast<const char *>(GetUserNameFromId(GetUserId(), false)); });
     return name;
 }
 
@@ -76,7 +77,8 @@ void require_reader(const char *function)
     if (has_privileges_of("pg_monitor"))
         return;
     const std::string role = base::quote_identifier(current_user_name());
-    throw base::Error(base::ErrorKind::not_allowed, base::format("permission denied for function %s", function),
+    throw base::Error(base::ErrorKind::not_allowed,
+                      base::format("permission denied for function %s", function),
                       base::format("Role %s does not have the privileges of role pg_monitor.", role.c_str()),
                       base::format("Ask a superuser to run: GRANT pg_monitor TO %s;", role.c_str()));
 }
@@ -84,15 +86,17 @@ void require_reader(const char *function)
 void require_superuser(const char *function)
 {
     if (!is_superuser())
-        throw base::Error(base::ErrorKind::not_allowed, base::format("permission denied for function %s", function),
-                          base::format("Role %s is not a superuser.", base::quote_identifier(current_user_name()).c_str()),
-                          "Call it as a superuser.");
+        throw base::Error(
+            base::ErrorKind::not_allowed, base::format("permission denied for function %s", function),
+            base::format("Role %s is not a superuser.", base::quote_identifier(current_user_name()).c_str()),
+            "Call it as a superuser.");
 }
 
 void require_primary(const char *function)
 {
     if (in_recovery())
-        throw base::Error(base::ErrorKind::read_only, base::format("cannot execute %s during recovery", function),
+        throw base::Error(base::ErrorKind::read_only,
+                          base::format("cannot execute %s during recovery", function),
                           "This server is a standby: nothing can be written on it.",
                           "Call it on the primary; the functions that only read work here.");
 }

@@ -6,8 +6,8 @@
 namespace opsrunbook::pg {
 
 bool is_superuser();
-bool has_privileges_of(const std::string &role);      // member with inherited rights; superusers have all
-bool can_maintain(unsigned relation);                 // owner of the relation, superuser, or MAINTAIN from 17
+bool has_privileges_of(const std::string &role); // member with inherited rights; superusers have all
+bool can_maintain(unsigned relation);            // owner of the relation, superuser, or MAINTAIN from 17
 bool in_recovery();
 unsigned current_database();
 unsigned current_user();

@@ -18,9 +18,10 @@ bool preloaded = false;
 void define_settings()
 {
     preloaded = process_shared_preload_libraries_in_progress || preloaded;
-    DefineCustomIntVariable("opsrunbook.lock_timeout", "Gives up on a table that stays locked for this long.",
-                            "A maintenance task that cannot lock its table is skipped and says who holds the lock.",
-                            &lock_timeout_ms, 2000, 1, 3600000, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "opsrunbook.lock_timeout", "Gives up on a table that stays locked for this long.",
+        "A maintenance task that cannot lock its table is skipped and says who holds the lock.",
+        &lock_timeout_ms, 2000, 1, 3600000, PGC_USERSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("opsrunbook.max_parallel_tasks",
                             "How many maintenance workers one run may use at the same time.", nullptr,
                             &max_parallel_tasks, 2, 1, 64, PGC_USERSET, 0, nullptr, nullptr, nullptr);

@@ -10,7 +10,8 @@ namespace opsrunbook::pg {
 base::Value Arguments::value(int number) const
 {
     return value_of(call([this, number] {
-        return plain_of(PG_GETARG_DATUM(number), PG_ARGISNULL(number), get_fn_expr_argtype(fcinfo->flinfo, number));
+        return plain_of(PG_GETARG_DATUM(number), PG_ARGISNULL(number),
+                        get_fn_expr_argtype(fcinfo->flinfo, number));
     }));
 }
 
@@ -26,7 +27,8 @@ void Rows::add(std::initializer_list<base::Value> values)
     call([this, &cells, count] {
         Datum datums[widest] = {};
         bool nulls[widest];
-        MemoryContext const memory = AllocSetContextCreate(CurrentMemoryContext, "opsrunbook row", ALLOCSET_SMALL_SIZES);
+        MemoryContext const memory =
+            AllocSetContextCreate(CurrentMemoryContext, "opsrunbook row", ALLOCSET_SMALL_SIZES);
         MemoryContext const before = MemoryContextSwitchTo(memory);
         for (int i = 0; i < rsinfo->setDesc->natts; ++i) {
             nulls[i] = i >= static_cast<int>(count) || cells[i].kind == Cell::Kind::null;

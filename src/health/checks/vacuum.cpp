@@ -15,7 +15,8 @@ using base::count_text;
 using base::format;
 using maintenance::TableNeeds;
 
-// Autovacuum comes by once per autovacuum_naptime and has a queue: a table that became due just now is not late.
+// Autovacuum comes by once per autovacuum_naptime and has a queue: a table that became due just now is not
+// late.
 constexpr double naptimes_of_grace = 10;
 
 double seconds_since(const Observations &seen, base::Timestamp then)
@@ -33,25 +34,30 @@ bool late(const Observations &seen, const observed::Table &table, const TableNee
     const observed::TableCounters &counters = table.counters;
     const base::Timestamp last = analyze ? std::max(counters.last_analyze, counters.last_autoanalyze)
                                          : std::max(counters.last_vacuum, counters.last_autovacuum);
-    // A table never vacuumed may be new: the server's own age, and that of its statistics, bound how late it can be.
+    // A table never vacuumed may be new: the server's own age, and that of its statistics, bound how late it
+    // can be.
     const observed::Database *database = seen.server.current_database();
     const double running = seen.server.started ? seconds_since(seen, *seen.server.started) : 1e12;
-    const double counted = database && database->stats_reset ? seconds_since(seen, *database->stats_reset) : running;
+    const double counted =
+        database && database->stats_reset ? seconds_since(seen, *database->stats_reset) : running;
     return std::min({seconds_since(seen, last), running, counted}) > grace;
 }
 
 bool vacuum_is_running(const Observations &seen, const observed::Table &table)
 {
     return std::any_of(seen.server.vacuums.begin(), seen.server.vacuums.end(),
-                       [&table](const observed::VacuumProgress &progress) { return progress.relation == table.relation.oid; });
+                       [&table](const observed::VacuumProgress &progress) {
+                           return progress.relation == table.relation.oid;
+                       });
 }
 
 // The statement that vacuums a table; a TOAST table is vacuumed with its owner.
-std::string vacuum_command(const observed::Relations &relations, const observed::Table &table, const char *options)
+std::string vacuum_command(const observed::Relations &relations, const observed::Table &table,
+                           const char *options)
 {
     const auto owner = relations.toast_owner.find(table.relation.oid);
-    const observed::Relation &target = owner == relations.toast_owner.end() ? table.relation
-                                                                            : relations.tables[owner->second].relation;
+    const observed::Relation &target =
+        owner == relations.toast_owner.end() ? table.relation : relations.tables[owner->second].relation;
     return format("VACUUM%s %s;", options, relations.name(target).c_str());
 }
 
@@ -70,8 +76,8 @@ std::string horizon_cause(const Observations &seen, const std::string &table)
     if (seen.server.horizon.empty() || seen.server.horizon.front().age < 1000000)
         return "";
     const observed::HorizonHolder &holder = seen.server.horizon.front();
-    return format("%s %s holds a snapshot %s transactions old -> VACUUM cannot remove the dead rows of %s", holder.kind.c_str(),
-                  holder.name.c_str(), count_text(holder.age).c_str(), table.c_str());
+    return format("%s %s holds a snapshot %s transactions old -> VACUUM cannot remove the dead rows of %s",
+                  holder.kind.c_str(), holder.name.c_str(), count_text(holder.age).c_str(), table.c_str());
 }
 
 // Dead rows count against a table when there are many and the server itself would clean them.
@@ -81,17 +87,20 @@ void dead_tuples(const Observations &seen, Judge &judge)
     each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {
         const int64_t dead = table.counters.dead_rows;
         total += dead;
-        if (!needs.vacuum_dead || vacuum_is_running(seen, table) || !late(seen, table, needs, settings, false))
+        if (!needs.vacuum_dead || vacuum_is_running(seen, table) ||
+            !late(seen, table, needs, settings, false))
             return;
         const std::string name = seen.relations.name(table.relation);
         if (judge.level(static_cast<double>(dead), name) == Status::ok)
             return;
         const int64_t live = table.counters.live_rows;
-        const double share = 100.0 * static_cast<double>(dead) / static_cast<double>(std::max<int64_t>(1, dead + live));
+        const double share =
+            100.0 * static_cast<double>(dead) / static_cast<double>(std::max<int64_t>(1, dead + live));
         Finding *finding =
             judge.measure(static_cast<double>(dead), name,
-                          format("%s has %s dead tuples (%.0f %% of its rows; autovacuum's trigger is %s)%s", name.c_str(),
-                                 count_text(dead).c_str(), share, count_text(static_cast<int64_t>(needs.vacuum_trigger)).c_str(),
+                          format("%s has %s dead tuples (%.0f %% of its rows; autovacuum's trigger is %s)%s",
+                                 name.c_str(), count_text(dead).c_str(), share,
+                                 count_text(static_cast<int64_t>(needs.vacuum_trigger)).c_str(),
                                  needs.autovacuum_enabled ? "" : " and autovacuum is off for it"));
         finding->evidence.add("dead_rows", dead)
             .add("live_rows", live)
@@ -116,8 +125,9 @@ void vacuum_overdue(const Observations &seen, Judge &judge)
             fix = vacuum_command(seen.relations, table, "");
         }
     });
-    if (Finding *finding = judge.measure(overdue, "", format("%d tables are overdue for VACUUM by autovacuum's own rules, first %s",
-                                                             overdue, first.c_str()))) {
+    if (Finding *finding = judge.measure(overdue, "",
+                                         format("%s overdue for VACUUM by autovacuum's own rules, first %s",
+                                                base::plural(overdue, "table").c_str(), first.c_str()))) {
         finding->evidence.add("tables", overdue).add("first", first);
         finding->cause = horizon_cause(seen, first);
         finding->fix = overdue == 1 ? fix : "SELECT * FROM run_automated_maintenance();";
@@ -137,10 +147,13 @@ void stale_statistics(const Observations &seen, Judge &judge)
         if (first.empty())
             first = seen.relations.name(table.relation);
     });
-    if (Finding *finding = judge.measure(stale, "", format("%d tables have stale planner statistics (%d never analyzed), first %s", stale,
-                                                           never, first.c_str()))) {
+    if (Finding *finding =
+            judge.measure(stale, "",
+                          format("%s with stale planner statistics (%d never analyzed), first %s",
+                                 base::plural(stale, "table").c_str(), never, first.c_str()))) {
         finding->evidence.add("tables", stale).add("never_analyzed", never).add("first", first);
-        finding->fix = stale == 1 ? format("ANALYZE %s;", first.c_str()) : "SELECT update_table_statistics();";
+        finding->fix =
+            stale == 1 ? format("ANALYZE %s;", first.c_str()) : "SELECT update_table_statistics();";
     }
     judge.fine("planner statistics are up to date");
 }
@@ -149,7 +162,9 @@ void autovacuum_off(const Observations &seen, Judge &judge)
 {
     const bool counting = seen.server.setting_on("track_counts", true);
     if (!seen.server.setting_on("autovacuum", true) || !counting) {
-        Finding &finding = judge.found(Status::critical, "", counting ? "autovacuum is off" : "track_counts is off, so autovacuum does not run");
+        Finding &finding =
+            judge.found(Status::critical, "",
+                        counting ? "autovacuum is off" : "track_counts is off, so autovacuum does not run");
         finding.fix = counting ? "ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf();"
                                : "ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();";
         finding.undo = counting ? "ALTER SYSTEM RESET autovacuum; SELECT pg_reload_conf();"
@@ -157,10 +172,12 @@ void autovacuum_off(const Observations &seen, Judge &judge)
     }
     each_user_table(seen, [&](const observed::Table &table, const TableNeeds &, const auto &) {
         const observed::Relation &relation = table.relation;
-        if (relation.options < 0 || seen.relations.options[static_cast<size_t>(relation.options)].enabled || relation.kind == 't')
+        if (relation.options < 0 || seen.relations.options[static_cast<size_t>(relation.options)].enabled ||
+            relation.kind == 't')
             return;
         const std::string name = seen.relations.name(relation);
-        Finding &finding = judge.found(Status::warning, name, format("autovacuum is switched off for %s", name.c_str()));
+        Finding &finding =
+            judge.found(Status::warning, name, format("autovacuum is switched off for %s", name.c_str()));
         finding.fix = format("ALTER TABLE %s RESET (autovacuum_enabled);", name.c_str());
         finding.undo = format("ALTER TABLE %s SET (autovacuum_enabled = off);", name.c_str());
     });
@@ -178,9 +195,12 @@ constexpr Check checks[] = {
         .warning = 10000,
         .critical = 50000,
         .bottleneck = true,
-        .explanation = "Dead row versions of a table, once there are more than the thresholds and more than autovacuum itself "
-                       "tolerates, and autovacuum is off or had time to come. They slow down scans and grow the table.",
-        .source = "pg_stat_user_tables.n_dead_tup > autovacuum_vacuum_threshold + autovacuum_vacuum_scale_factor * reltuples "
+        .explanation =
+            "Dead row versions of a table, once there are more than the thresholds and more than autovacuum "
+            "itself "
+            "tolerates, and autovacuum is off or had time to come. They slow down scans and grow the table.",
+        .source = "pg_stat_user_tables.n_dead_tup > autovacuum_vacuum_threshold + "
+                  "autovacuum_vacuum_scale_factor * reltuples "
                   "(autovacuum.c, relation_needs_vacanalyze; storage parameters respected)",
         .evaluate = dead_tuples,
     },
@@ -193,7 +213,8 @@ constexpr Check checks[] = {
         .unit = "tables",
         .warning = 0,
         .critical = 20,
-        .explanation = "Tables that autovacuum's own rules say are due (dead rows, inserted rows, transaction-id age) and that it "
+        .explanation = "Tables that autovacuum's own rules say are due (dead rows, inserted rows, "
+                       "transaction-id age) and that it "
                        "does not get to.",
         .source = "autovacuum.c, relation_needs_vacanalyze",
         .evaluate = vacuum_overdue,
@@ -208,9 +229,11 @@ constexpr Check checks[] = {
         .warning = 0,
         .critical = 20,
         .bottleneck = true,
-        .explanation = "Tables that changed more than autovacuum's analyze trigger since the last ANALYZE, or that never had one: "
+        .explanation = "Tables that changed more than autovacuum's analyze trigger since the last ANALYZE, "
+                       "or that never had one: "
                        "the planner guesses.",
-        .source = "n_mod_since_analyze > autovacuum_analyze_threshold + autovacuum_analyze_scale_factor * reltuples",
+        .source = "n_mod_since_analyze > autovacuum_analyze_threshold + autovacuum_analyze_scale_factor * "
+                  "reltuples",
         .evaluate = stale_statistics,
     },
     {
@@ -218,7 +241,8 @@ constexpr Check checks[] = {
         .title = "autovacuum switched off",
         .category = Category::vacuum,
         .points = 40,
-        .explanation = "Autovacuum or track_counts is off for the server, or autovacuum for a table. Dead rows pile up and, in the "
+        .explanation = "Autovacuum or track_counts is off for the server, or autovacuum for a table. Dead "
+                       "rows pile up and, in the "
                        "end, transaction ids run out.",
         .source = "settings autovacuum and track_counts, storage parameter autovacuum_enabled",
         .evaluate = autovacuum_off,

@@ -1,5 +1,5 @@
-// How far the transaction-id and multixact counters are from where the server stops taking writes, and who keeps
-// VACUUM from moving them.
+// How far the transaction-id and multixact counters are from where the server stops taking writes, and who
+// keeps VACUUM from moving them.
 #include "health/checks/checks.hpp"
 
 #include <algorithm>
@@ -25,44 +25,52 @@ const observed::Table *oldest_table(const observed::Relations &relations, int32_
     return oldest;
 }
 
-std::string freeze_command(const Observations &seen, const observed::Database &database, const observed::Table *table)
+std::string freeze_command(const Observations &seen, const observed::Database &database,
+                           const observed::Table *table)
 {
     if (!database.current || !table)
-        return format("-- connect to database %s and run: VACUUM (FREEZE, SKIP_LOCKED);", database.name.c_str());
+        return format("-- connect to database %s and run: VACUUM (FREEZE, SKIP_LOCKED);",
+                      database.name.c_str());
     const observed::Relations &relations = seen.relations;
     const auto owner = relations.toast_owner.find(table->relation.oid);
-    const observed::Relation &target = owner == relations.toast_owner.end() ? table->relation
-                                                                            : relations.tables[owner->second].relation;
+    const observed::Relation &target =
+        owner == relations.toast_owner.end() ? table->relation : relations.tables[owner->second].relation;
     return format("VACUUM (FREEZE) %s;", relations.name(target).c_str());
 }
 
-// Above the share of the distance that thresholds name.  Freezing starts by itself at autovacuum_freeze_max_age
-// (by default 10 % of the distance), so a healthy database never comes near the warning.
-void judge_age(const Observations &seen, Judge &judge, int64_t observed::Database::*age, int32_t observed::Relation::*relation_age,
-               const char *what, const char *failsafe_setting)
+// Above the share of the distance that thresholds name.  Freezing starts by itself at
+// autovacuum_freeze_max_age (by default 10 % of the distance), so a healthy database never comes near the
+// warning.
+void judge_age(const Observations &seen, Judge &judge, int64_t observed::Database::*age,
+               int32_t observed::Relation::*relation_age, const char *what, const char *failsafe_setting)
 {
     if (seen.server.databases.empty())
-        return judge.unknown(seen.server.unseen.contains("databases") ? seen.server.unseen.at("databases") : "no database seen");
+        return judge.unknown(seen.server.unseen.contains("databases") ? seen.server.unseen.at("databases")
+                                                                      : "no database seen");
     int64_t oldest = 0;
     const double failsafe = seen.server.setting_number(failsafe_setting, 1.6e9);
     for (const observed::Database &database : seen.server.databases) {
         const int64_t ids = database.*age;
         oldest = std::max(oldest, ids);
         const double pct = 100.0 * static_cast<double>(ids) / wrap_distance;
-        Finding *finding = judge.measure(pct, database.name,
-                                         format("database %s is %s %s old: %.1f %% of the way to a forced stop", database.name.c_str(),
-                                                count_text(ids).c_str(), what, pct));
+        Finding *finding =
+            judge.measure(pct, database.name,
+                          format("database %s is %s %s old: %.1f %% of the way to a forced stop",
+                                 database.name.c_str(), count_text(ids).c_str(), what, pct));
         if (!finding)
             continue;
-        const observed::Table *table = database.current ? oldest_table(seen.relations, relation_age) : nullptr;
+        const observed::Table *table =
+            database.current ? oldest_table(seen.relations, relation_age) : nullptr;
         finding->lethal = static_cast<double>(ids) >= failsafe;
-        finding->evidence.add("age", ids).add("distance_to_stop", static_cast<int64_t>(wrap_distance - 3e6) - ids);
+        finding->evidence.add("age", ids)
+            .add("distance_to_stop", static_cast<int64_t>(wrap_distance - 3e6) - ids);
         if (table)
             finding->evidence.add("oldest_table", seen.relations.name(table->relation));
         if (!seen.server.horizon.empty() && seen.server.horizon.front().age > ids / 2) {
             const observed::HorizonHolder &holder = seen.server.horizon.front();
-            finding->cause = format("%s %s is %s transactions old -> VACUUM cannot freeze newer rows -> the age grows", holder.kind.c_str(),
-                                    holder.name.c_str(), count_text(holder.age).c_str());
+            finding->cause =
+                format("%s %s is %s transactions old -> VACUUM cannot freeze newer rows -> the age grows",
+                       holder.kind.c_str(), holder.name.c_str(), count_text(holder.age).c_str());
         }
         finding->fix = freeze_command(seen, database, table);
     }
@@ -71,7 +79,8 @@ void judge_age(const Observations &seen, Judge &judge, int64_t observed::Databas
 
 void xid_age(const Observations &seen, Judge &judge)
 {
-    judge_age(seen, judge, &observed::Database::xid_age, &observed::Relation::xid_age, "transactions", "vacuum_failsafe_age");
+    judge_age(seen, judge, &observed::Database::xid_age, &observed::Relation::xid_age, "transactions",
+              "vacuum_failsafe_age");
 }
 
 void mxid_age(const Observations &seen, Judge &judge)
@@ -87,12 +96,14 @@ void xmin_horizon(const Observations &seen, Judge &judge)
     int64_t oldest = 0;
     for (const observed::HorizonHolder &holder : seen.server.horizon) {
         oldest = std::max(oldest, holder.age);
-        Finding *finding = judge.measure(static_cast<double>(holder.age), holder.kind + " " + holder.name,
-                                         format("%s %s keeps row versions of the last %s transactions from being cleaned",
-                                                holder.kind.c_str(), holder.name.c_str(), count_text(holder.age).c_str()));
+        Finding *finding =
+            judge.measure(static_cast<double>(holder.age), holder.kind + " " + holder.name,
+                          format("%s %s keeps row versions of the last %s transactions from being cleaned",
+                                 holder.kind.c_str(), holder.name.c_str(), count_text(holder.age).c_str()));
         if (!finding)
             continue;
-        finding->cause = holder.kind + " " + holder.name + " -> old snapshot -> VACUUM cannot remove dead rows -> bloat";
+        finding->cause =
+            holder.kind + " " + holder.name + " -> old snapshot -> VACUUM cannot remove dead rows -> bloat";
         finding->evidence.add("kind", holder.kind).add("age", holder.age).add("pid", holder.pid);
         if (holder.kind == "session")
             finding->fix = format("SELECT pg_terminate_backend(%d);", holder.pid);
@@ -101,7 +112,8 @@ void xmin_horizon(const Observations &seen, Judge &judge)
         else if (holder.kind == "standby")
             finding->fix = "-- end the long query on the standby, or set hot_standby_feedback = off there";
         else
-            finding->fix = format("SELECT pg_drop_replication_slot(%s);", base::quote_literal(holder.name).c_str());
+            finding->fix =
+                format("SELECT pg_drop_replication_slot(%s);", base::quote_literal(holder.name).c_str());
     }
     judge.fine(format("the oldest snapshot is %s transactions old", count_text(oldest).c_str()));
 }
@@ -116,8 +128,10 @@ constexpr Check checks[] = {
         .unit = "%",
         .warning = 50,
         .critical = 75,
-        .explanation = "The oldest unfrozen transaction id of every database, as a share of the 2^31 ids after which the "
-                       "server refuses writes. Autovacuum freezes by itself long before; a database beyond the warning is "
+        .explanation = "The oldest unfrozen transaction id of every database, as a share of the 2^31 ids "
+                       "after which the "
+                       "server refuses writes. Autovacuum freezes by itself long before; a database beyond "
+                       "the warning is "
                        "one where freezing does not keep up.",
         .source = "age(pg_database.datfrozenxid) / 2^31",
         .evaluate = xid_age,
@@ -131,7 +145,8 @@ constexpr Check checks[] = {
         .unit = "%",
         .warning = 50,
         .critical = 75,
-        .explanation = "The oldest multixact id (shared row locks) of every database, as a share of the 2^31 after which the "
+        .explanation = "The oldest multixact id (shared row locks) of every database, as a share of the 2^31 "
+                       "after which the "
                        "server refuses new ones.",
         .source = "mxid_age(pg_database.datminmxid) / 2^31",
         .evaluate = mxid_age,
@@ -145,7 +160,8 @@ constexpr Check checks[] = {
         .unit = "transactions",
         .warning = 10e6,
         .critical = 100e6,
-        .explanation = "The oldest snapshot or transaction id held by a session, a prepared transaction, a replication slot or a "
+        .explanation = "The oldest snapshot or transaction id held by a session, a prepared transaction, a "
+                       "replication slot or a "
                        "standby. VACUUM keeps every row version that it could still see.",
         .source = "age() of pg_stat_activity.backend_xid and backend_xmin, pg_prepared_xacts.transaction, "
                   "pg_replication_slots.xmin and catalog_xmin, pg_stat_replication.backend_xmin",

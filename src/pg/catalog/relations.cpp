@@ -41,7 +41,8 @@ public:
             scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
         });
     }
-    // Fills `out` by `read(tuple, descriptor, record)`, which says whether the record counts.  Server regime inside.
+    // Fills `out` by `read(tuple, descriptor, record)`, which says whether the record counts.  Server regime
+    // inside.
     template <class Record, class Read> size_t next(std::span<Record> out, Read &read)
     {
         return call([&] {
@@ -122,8 +123,9 @@ bool read_class(HeapTuple tuple, TupleDesc shape, ClassRecord &out, TransactionI
     relation.pages = form->relpages;
     relation.all_visible_pages = form->relallvisible;
     relation.xid_age = age_of(now, form->relfrozenxid);
-    relation.mxid_age = MultiXactIdIsValid(form->relminmxid) ? static_cast<int32_t>(multi_now - form->relminmxid)
-                                                             : observed::Relation::no_age;
+    relation.mxid_age = MultiXactIdIsValid(form->relminmxid)
+                            ? static_cast<int32_t>(multi_now - form->relminmxid)
+                            : observed::Relation::no_age;
     relation.options = -1;
     relation.fillfactor = 0;
     out.has_options = false;
@@ -133,7 +135,8 @@ bool read_class(HeapTuple tuple, TupleDesc shape, ClassRecord &out, TransactionI
     const bool heap = form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW ||
                       form->relkind == RELKIND_TOASTVALUE;
     if (!none && heap) {
-        StdRdOptions *const options = reinterpret_cast<StdRdOptions *>(extractRelOptions(tuple, shape, nullptr));
+        StdRdOptions *const options =
+            reinterpret_cast<StdRdOptions *>(extractRelOptions(tuple, shape, nullptr));
         if (options != nullptr) {
             out.has_options = true;
             out.vacuum = options->autovacuum;
@@ -219,12 +222,12 @@ bool read_index(HeapTuple tuple, TupleDesc shape, IndexRecord &out)
     out.live = form->indislive;
     out.replica_identity = form->indisreplident;
     bool none;
-    const oidvector *const collations =
-        reinterpret_cast<oidvector *>(DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indcollation, shape, &none)));
-    const oidvector *const classes =
-        reinterpret_cast<oidvector *>(DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indclass, shape, &none)));
-    const int2vector *const options =
-        reinterpret_cast<int2vector *>(DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indoption, shape, &none)));
+    const oidvector *const collations = reinterpret_cast<oidvector *>(
+        DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indcollation, shape, &none)));
+    const oidvector *const classes = reinterpret_cast<oidvector *>(
+        DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indclass, shape, &none)));
+    const int2vector *const options = reinterpret_cast<int2vector *>(
+        DatumGetPointer(heap_getattr(tuple, Anum_pg_index_indoption, shape, &none)));
     for (int i = 0; i < form->indnatts && i < INDEX_MAX_KEYS; ++i) {
         const bool key = i < form->indnkeyatts;
         out.column[i].attribute = form->indkey.values[i];
@@ -285,7 +288,8 @@ Schema schema_of(const SchemaRecord &record)
     schema.owner = record.owner;
     schema.name = record.name;
     schema.temporary = schema.name.starts_with("pg_temp_") || schema.name.starts_with("pg_toast_temp_");
-    schema.system = schema.name == "pg_catalog" || schema.name == "information_schema" || schema.name == "pg_toast";
+    schema.system =
+        schema.name == "pg_catalog" || schema.name == "information_schema" || schema.name == "pg_toast";
     return schema;
 }
 
@@ -334,7 +338,8 @@ void read_counters(observed::Index &index)
 }
 
 // The consistency of statistics within a transaction is the caller's choice and is put back; on an error the
-// handler below call() would skip that, so the old value is kept by KeepConsistency's destructor, which calls nothing.
+// handler below call() would skip that, so the old value is kept by KeepConsistency's destructor, which calls
+// nothing.
 struct KeepConsistency {
     const int before = pgstat_fetch_consistency;
     KeepConsistency() { pgstat_fetch_consistency = PGSTAT_FETCH_CONSISTENCY_NONE; }
@@ -350,7 +355,8 @@ template <class Record, class Read> void read_statistics(std::vector<Record> &re
     for (size_t from = 0; from < records.size(); from += batch) {
         const std::span<Record> chunk(records.data() + from, std::min(batch, records.size() - from));
         call([&chunk, &read] {
-            MemoryContext const memory = AllocSetContextCreate(CurrentMemoryContext, "opsrunbook statistics", ALLOCSET_DEFAULT_SIZES);
+            MemoryContext const memory =
+                AllocSetContextCreate(CurrentMemoryContext, "opsrunbook statistics", ALLOCSET_DEFAULT_SIZES);
             MemoryContext const before = MemoryContextSwitchTo(memory);
             for (Record &record : chunk)
                 read(record);
@@ -361,7 +367,8 @@ template <class Record, class Read> void read_statistics(std::vector<Record> &re
     }
 }
 
-observed::Index index_of(const IndexRecord &record, const observed::Relation &relation, std::vector<IndexColumn> &columns)
+observed::Index index_of(const IndexRecord &record, const observed::Relation &relation,
+                         std::vector<IndexColumn> &columns)
 {
     observed::Index index = {};
     index.relation = relation;
@@ -388,8 +395,9 @@ observed::Index index_of(const IndexRecord &record, const observed::Relation &re
 Relations read_relations()
 {
     Relations out;
-    scan_catalog<SchemaRecord>(NamespaceRelationId, read_schema,
-                               [&out](const SchemaRecord &record) { out.schemas.push_back(schema_of(record)); });
+    scan_catalog<SchemaRecord>(NamespaceRelationId, read_schema, [&out](const SchemaRecord &record) {
+        out.schemas.push_back(schema_of(record));
+    });
 
     const auto [now, multi_now] = call([] {
         struct Horizons {
@@ -435,9 +443,9 @@ Relations read_relations()
         if (found != index_relation_by_oid.end())
             out.indexes.push_back(index_of(record, index_relations[found->second], out.index_columns));
     });
-    scan_catalog<observed::Constraint>(ConstraintRelationId, read_constraint, [&out](const observed::Constraint &record) {
-        out.constraints.push_back(record);
-    });
+    scan_catalog<observed::Constraint>(
+        ConstraintRelationId, read_constraint,
+        [&out](const observed::Constraint &record) { out.constraints.push_back(record); });
 
     std::unordered_map<Oid, bool> constraint_indexes;
     for (const observed::Constraint &constraint : out.constraints)
@@ -448,7 +456,8 @@ Relations read_relations()
     });
     read_statistics(out.indexes, [](observed::Index &index) { read_counters(index); });
     for (observed::Index &index : out.indexes) {
-        index.backs_constraint = index.primary || index.exclusion || constraint_indexes.contains(index.relation.oid);
+        index.backs_constraint =
+            index.primary || index.exclusion || constraint_indexes.contains(index.relation.oid);
         const auto table = out.table_by_oid.find(index.table);
         if (table != out.table_by_oid.end())
             out.tables[table->second].counters.index_scans += index.scans;
@@ -464,12 +473,13 @@ int64_t relation_file_bytes(const observed::Relation &relation)
     char *const buffer = path;
     call([&relation, buffer] {
         const Oid tablespace = relation.tablespace != 0 ? relation.tablespace : MyDatabaseTableSpace;
-        compat::relation_path(buffer, MAXPGPATH, tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId, tablespace,
+        compat::relation_path(buffer, MAXPGPATH,
+                              tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId, tablespace,
                               relation.filenode);
     });
     int64_t bytes = 0;
     struct stat file;
-    for (int segment = 0; ; ++segment) {
+    for (int segment = 0;; ++segment) {
         char name[MAXPGPATH + 16];
         if (segment == 0)
             strlcpy(name, path, sizeof name);
@@ -488,7 +498,8 @@ int64_t database_bytes(const Relations &relations)
     int64_t bytes = 0;
     const auto stale = [](const Table &table) {
         const TableCounters &counters = table.counters;
-        return table.relation.rows < 0 || counters.modified_since_analyze > 0 || counters.inserted_since_vacuum > 0;
+        return table.relation.rows < 0 || counters.modified_since_analyze > 0 ||
+               counters.inserted_since_vacuum > 0;
     };
     const auto size = [](const observed::Relation &relation, bool changed) {
         return changed ? relation_file_bytes(relation) : static_cast<int64_t>(relation.pages) * BLCKSZ;

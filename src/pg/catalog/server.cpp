@@ -39,10 +39,11 @@ template <class Read> void topic(Server &server, const char *name, Read read)
 
 void read_basics(Server &server)
 {
-    const Result row = query("SELECT now() AS now, current_setting('server_version_num')::int4 AS version,"
-                             " pg_is_in_recovery() AS in_recovery, pg_postmaster_start_time() AS started,"
-                             " current_user::text AS username,"
-                             " current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS statements");
+    const Result row =
+        query("SELECT now() AS now, current_setting('server_version_num')::int4 AS version,"
+              " pg_is_in_recovery() AS in_recovery, pg_postmaster_start_time() AS started,"
+              " current_user::text AS username,"
+              " current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS statements");
     server.now = *row.at(0, "now").timestamp();
     server.version = static_cast<int>(row.at(0, "version").integer());
     server.in_recovery = row.at(0, "in_recovery").boolean();
@@ -58,7 +59,8 @@ void read_databases(Server &server)
         "SELECT d.datname::text AS name, d.oid, d.datname = current_database() AS current, d.datallowconn,"
         " d.datconnlimit = -2 AS invalid, d.datconnlimit, age(d.datfrozenxid)::int8 AS xid_age,"
         " mxid_age(d.datminmxid)::int8 AS mxid_age, s.blks_read, s.blks_hit, s.xact_commit, s.xact_rollback,"
-        " s.deadlocks, s.conflicts, s.temp_files, s.temp_bytes, s.checksum_failures, s.numbackends, s.stats_reset,"
+        " s.deadlocks, s.conflicts, s.temp_files, s.temp_bytes, s.checksum_failures, s.numbackends, "
+        "s.stats_reset,"
         " d.datcollversion, pg_database_collation_actual_version(d.oid) AS actual_collation_version"
         " FROM pg_database d LEFT JOIN pg_stat_database s ON s.datid = d.oid");
     for (size_t r = 0; r < rows.size(); ++r) {
@@ -86,24 +88,25 @@ void read_databases(Server &server)
         database.actual_collation_version = optional_text(rows.at(r, "actual_collation_version"));
         server.databases.push_back(std::move(database));
     }
-    server.shared_checksum_failures =
-        optional_integer(query("SELECT checksum_failures FROM pg_stat_database WHERE datid = 0").at(0, size_t{0}));
+    server.shared_checksum_failures = optional_integer(
+        query("SELECT checksum_failures FROM pg_stat_database WHERE datid = 0").at(0, size_t{0}));
 }
 
 void read_sessions(Server &server)
 {
-    const Result rows = query(
-        "SELECT a.pid, a.usename::text AS username, a.datname::text AS database, a.application_name, a.state, a.query,"
-        " a.backend_type, a.wait_event_type, a.wait_event,"
-        " extract(epoch FROM clock_timestamp() - a.query_start)::float8 AS query_seconds,"
-        " extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS transaction_seconds,"
-        " extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_seconds,"
-        " extract(epoch FROM clock_timestamp() - w.since)::float8 AS wait_seconds,"
-        " age(a.backend_xid)::int8 AS xid_age, age(a.backend_xmin)::int8 AS xmin_age,"
-        " CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blocked_by,"
-        " a.query IS DISTINCT FROM '<insufficient privilege>' AS visible"
-        " FROM pg_stat_activity a LEFT JOIN (SELECT l.pid, min(l.waitstart) AS since FROM pg_locks l"
-        " WHERE NOT l.granted GROUP BY l.pid) w ON w.pid = a.pid WHERE a.pid <> pg_backend_pid()");
+    const Result rows =
+        query("SELECT a.pid, a.usename::text AS username, a.datname::text AS database, a.application_name, "
+              "a.state, a.query,"
+              " a.backend_type, a.wait_event_type, a.wait_event,"
+              " extract(epoch FROM clock_timestamp() - a.query_start)::float8 AS query_seconds,"
+              " extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS transaction_seconds,"
+              " extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_seconds,"
+              " extract(epoch FROM clock_timestamp() - w.since)::float8 AS wait_seconds,"
+              " age(a.backend_xid)::int8 AS xid_age, age(a.backend_xmin)::int8 AS xmin_age,"
+              " CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blocked_by,"
+              " a.query IS DISTINCT FROM '<insufficient privilege>' AS visible"
+              " FROM pg_stat_activity a LEFT JOIN (SELECT l.pid, min(l.waitstart) AS since FROM pg_locks l"
+              " WHERE NOT l.granted GROUP BY l.pid) w ON w.pid = a.pid WHERE a.pid <> pg_backend_pid()");
     for (size_t r = 0; r < rows.size(); ++r) {
         Session session;
         session.pid = static_cast<int>(rows.at(r, "pid").integer());
@@ -131,28 +134,32 @@ void read_sessions(Server &server)
 
 void read_prepared(Server &server)
 {
-    const Result rows =
-        query("SELECT gid, owner::text AS owner, database::text AS database,"
-              " extract(epoch FROM clock_timestamp() - prepared)::float8 AS seconds, age(transaction)::int8 AS age"
-              " FROM pg_prepared_xacts");
+    const Result rows = query(
+        "SELECT gid, owner::text AS owner, database::text AS database,"
+        " extract(epoch FROM clock_timestamp() - prepared)::float8 AS seconds, age(transaction)::int8 AS age"
+        " FROM pg_prepared_xacts");
     for (size_t r = 0; r < rows.size(); ++r)
-        server.prepared.push_back({rows.at(r, "gid").text(), rows.at(r, "owner").text(), rows.at(r, "database").text(),
-                                   rows.at(r, "seconds").real(), rows.at(r, "age").integer()});
+        server.prepared.push_back({rows.at(r, "gid").text(), rows.at(r, "owner").text(),
+                                   rows.at(r, "database").text(), rows.at(r, "seconds").real(),
+                                   rows.at(r, "age").integer()});
 }
 
 void read_slots(Server &server)
 {
-    // The position that a slot lags behind: the end of WAL, which on a standby is what it received or replayed.
+    // The position that a slot lags behind: the end of WAL, which on a standby is what it received or
+    // replayed.
     const std::string head = server.in_recovery
                                  ? "greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
                                  : "pg_current_wal_lsn()";
-    const std::string newer =
-        server.version >= 170000
-            ? "extract(epoch FROM clock_timestamp() - inactive_since)::float8 AS inactive_seconds, invalidation_reason"
-            : "NULL::float8 AS inactive_seconds, NULL::text AS invalidation_reason";
+    const std::string newer = server.version >= 170000
+                                  ? "extract(epoch FROM clock_timestamp() - inactive_since)::float8 AS "
+                                    "inactive_seconds, invalidation_reason"
+                                  : "NULL::float8 AS inactive_seconds, NULL::text AS invalidation_reason";
     const Result rows = query("SELECT slot_name::text AS name, slot_type, plugin::text AS plugin,"
                               " database::text AS database, active, temporary, wal_status, safe_wal_size,"
-                              " pg_wal_lsn_diff(" + head + ", restart_lsn)::int8 AS retained,"
+                              " pg_wal_lsn_diff(" +
+                              head +
+                              ", restart_lsn)::int8 AS retained,"
                               " age(xmin)::int8 AS xmin_age, age(catalog_xmin)::int8 AS catalog_xmin_age, " +
                               newer + " FROM pg_replication_slots");
     for (size_t r = 0; r < rows.size(); ++r) {
@@ -178,7 +185,9 @@ void read_standbys(Server &server)
 {
     const std::string head = server.in_recovery ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()";
     const Result rows = query("SELECT pid, application_name, client_addr::text AS address, state, sync_state,"
-                              " pg_wal_lsn_diff(" + head + ", replay_lsn)::int8 AS lag_bytes,"
+                              " pg_wal_lsn_diff(" +
+                              head +
+                              ", replay_lsn)::int8 AS lag_bytes,"
                               " extract(epoch FROM replay_lag)::float8 AS replay_lag,"
                               " age(backend_xmin)::int8 AS xmin_age FROM pg_stat_replication");
     for (size_t r = 0; r < rows.size(); ++r) {
@@ -197,27 +206,30 @@ void read_standbys(Server &server)
 
 void read_subscriptions(Server &server)
 {
-    const Result rows = query("SELECT s.subname::text AS name, s.subenabled, a.pid IS NOT NULL AS running,"
-                              " e.apply_error_count, e.sync_error_count FROM pg_subscription s"
-                              " LEFT JOIN pg_stat_subscription a ON a.subid = s.oid AND a.relid IS NULL"
-                              " LEFT JOIN pg_stat_subscription_stats e ON e.subid = s.oid"
-                              " WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())");
+    const Result rows =
+        query("SELECT s.subname::text AS name, s.subenabled, a.pid IS NOT NULL AS running,"
+              " e.apply_error_count, e.sync_error_count FROM pg_subscription s"
+              " LEFT JOIN pg_stat_subscription a ON a.subid = s.oid AND a.relid IS NULL"
+              " LEFT JOIN pg_stat_subscription_stats e ON e.subid = s.oid"
+              " WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())");
     for (size_t r = 0; r < rows.size(); ++r)
-        server.subscriptions.push_back({rows.at(r, "name").text(), rows.at(r, "subenabled").boolean(),
-                                        rows.at(r, "running").boolean(), rows.at(r, "apply_error_count").integer(),
-                                        rows.at(r, "sync_error_count").integer()});
+        server.subscriptions.push_back(
+            {rows.at(r, "name").text(), rows.at(r, "subenabled").boolean(), rows.at(r, "running").boolean(),
+             rows.at(r, "apply_error_count").integer(), rows.at(r, "sync_error_count").integer()});
 }
 
 void read_archiver(Server &server)
 {
-    const Result rows = query(
-        "SELECT archived_count, failed_count, last_failed_wal,"
-        " extract(epoch FROM clock_timestamp() - last_archived_time)::float8 AS since_archived,"
-        " extract(epoch FROM clock_timestamp() - last_failed_time)::float8 AS since_failed,"
-        " current_setting('archive_mode') AS mode, nullif(current_setting('archive_command'), '(disabled)') ||"
-        " current_setting('archive_library') AS target FROM pg_stat_archiver");
+    const Result rows =
+        query("SELECT archived_count, failed_count, last_failed_wal,"
+              " extract(epoch FROM clock_timestamp() - last_archived_time)::float8 AS since_archived,"
+              " extract(epoch FROM clock_timestamp() - last_failed_time)::float8 AS since_failed,"
+              " current_setting('archive_mode') AS mode, nullif(current_setting('archive_command'), "
+              "'(disabled)') ||"
+              " current_setting('archive_library') AS target FROM pg_stat_archiver");
     Archiver archiver;
-    archiver.on = rows.at(0, "mode").text() == "always" || (rows.at(0, "mode").text() == "on" && !server.in_recovery);
+    archiver.on =
+        rows.at(0, "mode").text() == "always" || (rows.at(0, "mode").text() == "on" && !server.in_recovery);
     archiver.command_or_library = rows.at(0, "target").text();
     archiver.archived = rows.at(0, "archived_count").integer();
     archiver.failed = rows.at(0, "failed_count").integer();
@@ -228,9 +240,10 @@ void read_archiver(Server &server)
     if (!archiver.on)
         return;
     topic(server, "archive status directory", [&server] {
-        const Result files = query("SELECT count(*) AS ready,"
-                                   " extract(epoch FROM clock_timestamp() - min(modification))::float8 AS oldest"
-                                   " FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'");
+        const Result files =
+            query("SELECT count(*) AS ready,"
+                  " extract(epoch FROM clock_timestamp() - min(modification))::float8 AS oldest"
+                  " FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'");
         server.archiver->ready_files = files.at(0, "ready").integer();
         server.archiver->oldest_ready_seconds = optional_real(files.at(0, "oldest"));
     });
@@ -240,22 +253,27 @@ void read_checkpoints(Server &server)
 {
     const char *const sql =
         server.version >= 170000
-            ? "SELECT c.num_timed AS timed, c.num_requested AS requested, coalesce(io.writes, 0)::int8 AS by_backends,"
+            ? "SELECT c.num_timed AS timed, c.num_requested AS requested, coalesce(io.writes, 0)::int8 AS "
+              "by_backends,"
               " coalesce(io.fsyncs, 0)::int8 AS fsyncs,"
               " extract(epoch FROM clock_timestamp() - c.stats_reset)::float8 AS since_reset,"
               " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo"
               " FROM pg_stat_checkpointer c, pg_control_checkpoint() k,"
               " (SELECT sum(writes) AS writes, sum(fsyncs) AS fsyncs FROM pg_stat_io"
               " WHERE backend_type = 'client backend' AND object = 'relation' AND context = 'normal') io"
-            : "SELECT b.checkpoints_timed AS timed, b.checkpoints_req AS requested, b.buffers_backend AS by_backends,"
+            : "SELECT b.checkpoints_timed AS timed, b.checkpoints_req AS requested, b.buffers_backend AS "
+              "by_backends,"
               " b.buffers_backend_fsync AS fsyncs,"
               " extract(epoch FROM clock_timestamp() - b.stats_reset)::float8 AS since_reset,"
               " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo"
               " FROM pg_stat_bgwriter b, pg_control_checkpoint() k";
     const Result rows = query(sql);
-    server.checkpoints = Checkpoints{rows.at(0, "timed").integer(),      rows.at(0, "requested").integer(),
-                                     rows.at(0, "by_backends").integer(), rows.at(0, "fsyncs").integer(),
-                                     optional_real(rows.at(0, "since_reset")), optional_real(rows.at(0, "since_redo"))};
+    server.checkpoints = Checkpoints{rows.at(0, "timed").integer(),
+                                     rows.at(0, "requested").integer(),
+                                     rows.at(0, "by_backends").integer(),
+                                     rows.at(0, "fsyncs").integer(),
+                                     optional_real(rows.at(0, "since_reset")),
+                                     optional_real(rows.at(0, "since_redo"))};
 }
 
 void read_wal(Server &server)
@@ -270,7 +288,8 @@ void read_wal(Server &server)
     wal.since_reset_seconds = optional_real(rows.at(0, "since_reset"));
     server.wal = wal;
     topic(server, "WAL directory", [&server] {
-        server.wal->directory_bytes = query("SELECT sum(size)::int8 FROM pg_ls_waldir()").at(0, size_t{0}).integer();
+        server.wal->directory_bytes =
+            query("SELECT sum(size)::int8 FROM pg_ls_waldir()").at(0, size_t{0}).integer();
     });
 }
 
@@ -294,14 +313,23 @@ void read_statements(Server &server)
     const std::string prefix = renamed ? "_exec" : "";
     const std::string time = "total" + prefix + "_time";
     const Result rows = query(
-        "SELECT s.queryid, coalesce(r.rolname, '?')::text AS username, s.query, s.calls, s.rows, s." + time + " AS total_ms,"
-        " s.mean" + prefix + "_time AS mean_ms, s.max" + prefix + "_time AS max_ms, s.min" + prefix + "_time AS min_ms,"
+        "SELECT s.queryid, coalesce(r.rolname, '?')::text AS username, s.query, s.calls, s.rows, s." + time +
+        " AS total_ms,"
+        " s.mean" +
+        prefix + "_time AS mean_ms, s.max" + prefix + "_time AS max_ms, s.min" + prefix +
+        "_time AS min_ms,"
         " s.shared_blks_read, s.shared_blks_hit, s.temp_blks_written, " +
-        (renamed ? "s.wal_bytes::int8" : "0::int8") + " AS wal_bytes,"
-        " sum(s." + time + ") OVER () AS sum_ms, count(*) OVER () AS distinct_count"
-        " FROM " + view + " s LEFT JOIN pg_roles r ON r.oid = s.userid"
+        (renamed ? "s.wal_bytes::int8" : "0::int8") +
+        " AS wal_bytes,"
+        " sum(s." +
+        time +
+        ") OVER () AS sum_ms, count(*) OVER () AS distinct_count"
+        " FROM " +
+        view +
+        " s LEFT JOIN pg_roles r ON r.oid = s.userid"
         " WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " ORDER BY s." + time + " DESC LIMIT 100");
+        " ORDER BY s." +
+        time + " DESC LIMIT 100");
     Statements statements;
     for (size_t r = 0; r < rows.size(); ++r) {
         Statement statement;
@@ -323,10 +351,11 @@ void read_statements(Server &server)
         statements.top.push_back(std::move(statement));
     }
     if (extension.at(0, "minor").integer() >= 9)
-        statements.evicted = query("SELECT dealloc FROM " + base::quote_identifier(extension.at(0, "schema").text()) +
-                                   ".pg_stat_statements_info")
-                                 .at(0, size_t{0})
-                                 .integer();
+        statements.evicted =
+            query("SELECT dealloc FROM " + base::quote_identifier(extension.at(0, "schema").text()) +
+                  ".pg_stat_statements_info")
+                .at(0, size_t{0})
+                .integer();
     server.statements = std::move(statements);
 }
 
@@ -337,7 +366,8 @@ void read_progress(Server &server)
     for (size_t r = 0; r < vacuums.size(); ++r)
         server.vacuums.push_back({static_cast<int>(vacuums.at(r, "pid").integer()),
                                   static_cast<uint32_t>(vacuums.at(r, "relid").integer()),
-                                  vacuums.at(r, "phase").text(), vacuums.at(r, "index_vacuum_count").integer()});
+                                  vacuums.at(r, "phase").text(),
+                                  vacuums.at(r, "index_vacuum_count").integer()});
     const Result builds = query("SELECT index_relid FROM pg_stat_progress_create_index"
                                 " WHERE datname = current_database() AND index_relid <> 0");
     for (size_t r = 0; r < builds.size(); ++r)
@@ -347,14 +377,16 @@ void read_progress(Server &server)
 void read_configuration_files(Server &server)
 {
     topic(server, "configuration files", [&server] {
-        const Result files = query("SELECT format('%s line %s: %s: %s', sourcefile, sourceline, name, error) AS line"
-                                   " FROM pg_file_settings WHERE error IS NOT NULL");
+        const Result files =
+            query("SELECT format('%s line %s: %s: %s', sourcefile, sourceline, name, error) AS line"
+                  " FROM pg_file_settings WHERE error IS NOT NULL");
         for (size_t r = 0; r < files.size(); ++r)
             server.setting_file_errors.push_back(files.at(r, "line").text());
     });
     topic(server, "pg_hba.conf", [&server] {
-        const Result files = query("SELECT format('line %s: %s', line_number, error) AS line FROM pg_hba_file_rules"
-                                   " WHERE error IS NOT NULL");
+        const Result files =
+            query("SELECT format('line %s: %s', line_number, error) AS line FROM pg_hba_file_rules"
+                  " WHERE error IS NOT NULL");
         for (size_t r = 0; r < files.size(); ++r)
             server.hba_file_errors.push_back(files.at(r, "line").text());
     });
@@ -366,7 +398,9 @@ void find_horizon(Server &server)
     for (const Session &session : server.sessions) {
         const int64_t age = std::max(session.xid_age.value_or(0), session.xmin_age.value_or(0));
         if (age > 0 && session.kind != "autovacuum worker" && session.kind != "walsender" && !session.ours)
-            server.horizon.push_back({"session", base::format("pid %d (%s)", session.pid, session.user.c_str()), age, session.pid});
+            server.horizon.push_back({"session",
+                                      base::format("pid %d (%s)", session.pid, session.user.c_str()), age,
+                                      session.pid});
     }
     for (const PreparedTransaction &prepared : server.prepared)
         server.horizon.push_back({"prepared transaction", prepared.gid, prepared.age, 0});
@@ -387,14 +421,16 @@ void find_horizon(Server &server)
 
 void read_settings(Server &server)
 {
-    const Result rows = query("SELECT name, setting, unit, source, context, pending_restart FROM pg_settings");
+    const Result rows =
+        query("SELECT name, setting, unit, source, context, pending_restart FROM pg_settings");
     for (size_t r = 0; r < rows.size(); ++r)
-        server.settings[rows.at(r, "name").text()] = {rows.at(r, "setting").text(), rows.at(r, "unit").text(),
-                                                      rows.at(r, "source").text(), rows.at(r, "context").text(),
-                                                      rows.at(r, "pending_restart").boolean()};
+        server.settings[rows.at(r, "name").text()] = {
+            rows.at(r, "setting").text(), rows.at(r, "unit").text(), rows.at(r, "source").text(),
+            rows.at(r, "context").text(), rows.at(r, "pending_restart").boolean()};
     server.max_connections = static_cast<int64_t>(server.setting_number("max_connections", 0));
-    server.reserved_connections = static_cast<int64_t>(server.setting_number("superuser_reserved_connections", 0) +
-                                                       server.setting_number("reserved_connections", 0));
+    server.reserved_connections =
+        static_cast<int64_t>(server.setting_number("superuser_reserved_connections", 0) +
+                             server.setting_number("reserved_connections", 0));
 }
 
 Server read_server()

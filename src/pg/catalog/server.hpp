@@ -5,8 +5,8 @@
 
 namespace opsrunbook::pg {
 
-// Never raises for what the caller may not see or what is not there: the topic stays absent and Server::unseen says
-// why.
+// Never raises for what the caller may not see or what is not there: the topic stays absent and
+// Server::unseen says why.
 observed::Server read_server();
 
 // Just the settings (Server::settings), for flows that need nothing else.

@@ -1,0 +1,13 @@
+// Standbys, slots and subscriptions.
+#include "health/checks/checks.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::health {
+
+std::span<const Check> replication_checks()
+{
+    return {};
+}
+
+} // namespace opsrunbook::health
