@@ -38,7 +38,8 @@ marker=$root/.opsrunbook-root
 debian_mirror()
 {
     # shellcheck disable=SC2016 # apt expands it
-    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | awk '$1 == "Debian" && !found { print $2; found = 1 }'
+    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "Debian" && !found { print $2; found = 1 }'
 }
 
 # Runs a command in the root with /proc, /dev and a shared memory of its own.  The mounts, and whatever the command
@@ -54,7 +55,8 @@ in_root()
         mount --rbind /dev "$root/dev"
         mkdir -p "$root/dev/shm"
         mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
-        exec chroot "$root" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+        exec chroot "$root" /usr/bin/env -i HOME=/root LC_ALL=C.UTF-8 \
+            PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
     ' in_root "$root" "$@"
 }
 
@@ -77,8 +79,11 @@ make_root()
     # Suites newer than this machine's debootstrap are made as sid is.
     [[ -e /usr/share/debootstrap/scripts/$suite ]] || script=sid
     say "      debootstrap $suite"
-    if ! logged debootstrap debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror" $script; then
+    # shellcheck disable=SC2086 # no script is no argument
+    if ! logged debootstrap debootstrap --variant=minbase --include=ca-certificates \
+        "$suite" "$root" "$mirror" $script; then
         show_log
+        rm -rf --one-file-system -- "$root"
         die "debootstrap could not make a root of Debian $suite on this machine"
     fi
 
@@ -106,7 +111,8 @@ if [[ ! -e $marker || $(<"$marker") != "$wanted" ]]; then
     say "      installing PostgreSQL $PG_MAJOR in it"
     # shellcheck disable=SC2086 # a list of words
     if ! { logged root-update in_root apt-get update &&
-        logged root-install in_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $wanted; }; then
+        logged root-install in_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends $wanted; }; then
         show_log
         die "apt could not install PostgreSQL $PG_MAJOR in the root of Debian $suite"
     fi

@@ -21,6 +21,8 @@ TEXT
 
 keep=no
 scale=10
+columns=$(tput cols 2>/dev/null) || columns=0
+if [[ ! -t 1 || $columns -lt 100 ]]; then columns=140; fi
 arguments=("$@")
 while [[ $# -gt 0 ]]; do
     case $1 in
@@ -40,8 +42,9 @@ show()  # HEADING SENTENCE SQL
     local bold='' plain=''
     if [[ -t 1 ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
     printf '\n%s== %s ==%s\n%s\n\n  %s\n\n' "$bold" "$1" "$plain" "$2" "$3"
-    # Through cat, so that no pager stops the show.
-    as_postgres "${server[@]}" PGDATABASE=demo psql -X -v ON_ERROR_STOP=1 -P pager=off -c "$3"
+    # Findings are sentences: wrapped within their column, and no pager stops the show.
+    as_postgres "${server[@]}" PGDATABASE=demo psql -X -v ON_ERROR_STOP=1 -P pager=off \
+        -P format=wrapped -P columns="$columns" -P linestyle=unicode -c "$3"
 }
 
 plant_problems()
@@ -57,7 +60,8 @@ UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % 2 = 0;
 CREATE INDEX accounts_filler_never_used ON pgbench_accounts (filler, bid);
 SQL
     # An index whose concurrent build failed half-way stays behind as invalid, and is kept up to date for nothing.
-    psql_quiet -d demo -c 'CREATE UNIQUE INDEX CONCURRENTLY branches_left_invalid ON pgbench_accounts (bid)' && return 1
+    psql_quiet -d demo \
+        -c 'CREATE UNIQUE INDEX CONCURRENTLY accounts_left_invalid ON pgbench_accounts (bid)' && return 1
     # Work, so that the cache and the statements have a record.
     as_postgres "${server[@]}" pgbench --no-vacuum --client=2 --transactions=500 demo
 }
@@ -70,7 +74,8 @@ leave_a_transaction_open()
     as_postgres "${server[@]}" PGDATABASE=demo PGAPPNAME=forgotten_session psql -X -q <"$pipe" >"$work/log/idle" 2>&1 &
     exec {idle_fd}>"$pipe"
     printf 'BEGIN;\nSELECT count(*) FROM pgbench_tellers;\n' >&"$idle_fd"
-    wait_until "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'forgotten_session' AND state = 'idle in transaction'"
+    wait_until "SELECT count(*) = 1 FROM pg_stat_activity
+        WHERE application_name = 'forgotten_session' AND state = 'idle in transaction'"
 }
 
 wait_until()  # QUERY that answers t
@@ -103,7 +108,8 @@ step "building and installing for PostgreSQL $PG_MAJOR"
 build_and_install
 
 step "starting a throwaway server"
-start_server server "shared_preload_libraries = 'pg_stat_statements,opsrunbook'" "autovacuum = off" "shared_buffers = '256MB'"
+start_server server "shared_preload_libraries = 'pg_stat_statements,opsrunbook'" "autovacuum = off" \
+    "shared_buffers = '256MB'"
 
 step "loading pgbench at scale $scale and planting problems"
 logged plant plant_problems

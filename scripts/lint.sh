@@ -32,6 +32,8 @@ flags=(-std=c++20 -Isrc -isystem "$("$pg_config" --includedir-server)" -D_GNU_SO
 export flags_text="${flags[*]}"
 # shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\0' "${sources[@]}" |
-    xargs -0 -P "$(nproc)" -n 1 bash -c 'clang-tidy --quiet "$1" -- $flags_text 2>/dev/null || { echo "lint.sh: $1 has findings"; exit 1; }' _ ||
-    status=1
+    xargs -0 -P "$(nproc)" -n 1 bash -c '
+        clang-tidy --quiet "$1" -- $flags_text 2>/dev/null && exit
+        echo "lint.sh: $1 has findings"
+        exit 1' _ || status=1
 exit "$status"

@@ -50,11 +50,12 @@ selected() { [[ " ${kinds[*]} " == *" $1 "* ]]; }
 
 passed=0
 failed=0
+complete=no
 
 # A run that stops half-way has not passed, whatever it had counted until then.
-at_exit()  # STATUS
+at_exit()
 {
-    if [[ $1 -ne 0 && $failed -eq 0 ]]; then failed=1; fi
+    if [[ $complete == no ]]; then failed=$((failed + 1)); fi
     printf '%d passed, %d failed\n' "$passed" "$failed"
 }
 
@@ -141,6 +142,12 @@ exports_are_the_agreed_ones()
     nm -D --defined-only "$build_tree/opsrunbook.so" | grep -q ' Pg_magic_func$'
 }
 
+# The linker leaves a missing function of our own to the moment the server loads the module.
+nothing_of_ours_is_undefined()
+{
+    ! nm -D -C --undefined-only "$build_tree/opsrunbook.so" | grep 'opsrunbook::'
+}
+
 # Every file outside src/pg must refuse to be compiled together with a server header.  Preprocessing shows that.
 # The module's table of contents, src/opsrunbook.cpp, stands on the server's side.
 decisions_refuse_server_headers()
@@ -149,28 +156,32 @@ decisions_refuse_server_headers()
     while IFS= read -r file; do
         if g++ -std=c++20 -E -DPOSTGRES_H -I"$build_tree/src" -isystem "$("$PG_CONFIG" --includedir-server)" \
             "$file" -o /dev/null 2>"$work/log/wall.err"; then
-            printf '%s compiles with POSTGRES_H defined: include "base/no_server_headers.hpp" last\n' "${file#"$build_tree/"}"
+            printf '%s compiles with POSTGRES_H defined: include "base/no_server_headers.hpp" last\n' \
+                "${file#"$build_tree/"}"
             status=1
         elif ! grep -q 'server headers belong in src/pg' "$work/log/wall.err"; then
             printf '%s fails for another reason:\n' "${file#"$build_tree/"}"
             cat "$work/log/wall.err"
             status=1
         fi
-    done < <(find "$build_tree/src" -name '*.cpp' ! -path "$build_tree/src/pg/*" ! -path "$build_tree/src/opsrunbook.cpp" | sort)
+    done < <(find "$build_tree/src" -name '*.cpp' ! -path "$build_tree/src/pg/*" \
+        ! -path "$build_tree/src/opsrunbook.cpp" | sort)
     return "$status"
 }
 
 # The other half of the wall: only src/pg names a header of the server.
 only_src_pg_includes_the_server()
 {
-    ! grep -rnE '#include "(postgres|fmgr|funcapi|miscadmin|access/|catalog/pg_|executor/|postmaster/|storage/|utils/)' \
-        "$build_tree/src" --include='*.cpp' --include='*.hpp' --exclude-dir=pg --exclude=opsrunbook.cpp
+    local headers='(postgres|fmgr|funcapi|miscadmin|access/|catalog/pg_|executor/|postmaster/|storage/|utils/)'
+    ! grep -rnE "#include \"$headers" "$build_tree/src" --include='*.cpp' --include='*.hpp' \
+        --exclude-dir=pg --exclude=opsrunbook.cpp
 }
 
 run_symbols()
 {
     begin symbols "checking the module's exports, the wall and META.json"
     verdict "exported symbols" exports_are_the_agreed_ones
+    verdict "undefined symbols" nothing_of_ours_is_undefined
     verdict "decisions refuse server headers" decisions_refuse_server_headers
     verdict "only src/pg includes the server" only_src_pg_includes_the_server
     verdict "META.json" perl "$build_tree/scripts/lib/check_meta.pl" "$build_tree"
@@ -182,7 +193,7 @@ run_unit()
     local status=0 ok not_ok
     begin unit "building and running the unit tests"
     if [[ -z $(find_tests test/unit cpp) && ${#names[@]} -eq 0 ]]; then say "      none yet"; return; fi
-    logged unit as_postgres timeout 1200 make -C "$build_tree" -j"$(nproc)" unit PG_CONFIG="$PG_CONFIG" \
+    logged unit as_postgres timeout 900 make -C "$build_tree" -j"$(nproc)" unit PG_CONFIG="$PG_CONFIG" \
         UBSAN_OPTIONS=print_stacktrace=1 || status=$?
     ok=$(grep -c '^\[       OK \]' "$log_file" || true)
     not_ok=$(grep -cE '^\[  FAILED  \] [^ ]+ \([0-9]+ ms\)$' "$log_file" || true)
@@ -216,7 +227,8 @@ run_regress()
     begin regress "running pg_regress"
     if [[ -z $(find "$build_tree/sql" -name '*.sql' 2>/dev/null) ]]; then say "      none yet"; return; fi
     rm -rf "$build_tree"/regression.* "$build_tree/results"
-    logged regress as_postgres "${server[@]}" timeout 1800 make -C "$build_tree" installcheck PG_CONFIG="$PG_CONFIG" || status=$?
+    logged regress as_postgres "${server[@]}" timeout 600 \
+        make -C "$build_tree" installcheck PG_CONFIG="$PG_CONFIG" || status=$?
     count_regress "pg_regress" "$log_file" "$status" "$build_tree/regression.diffs"
     finish
 }
@@ -228,7 +240,7 @@ run_isolation()
     while IFS= read -r file; do specs+=("$(basename "$file" .spec)"); done < <(find_tests test/isolation/specs spec)
     if [[ ${#specs[@]} -eq 0 ]]; then say "      none yet"; return; fi
     install -d -o postgres -g postgres "$output"
-    logged isolation as_postgres "${server[@]}" timeout 1800 "$pgxs_directory/src/test/isolation/pg_isolation_regress" \
+    logged isolation as_postgres "${server[@]}" timeout 600 "$pgxs_directory/src/test/isolation/pg_isolation_regress" \
         --inputdir="$build_tree/test/isolation" --outputdir="$output" --bindir="$bin_directory" \
         --dbname=isolation_regression --load-extension=opsrunbook "${specs[@]}" || status=$?
     count_regress "isolation tests" "$log_file" "$status" "$output/regression.diffs"
@@ -253,9 +265,9 @@ run_pgtap()
 prove_in_fresh_database()  # DATABASE FILE
 {
     psql_quiet -c "CREATE DATABASE \"$1\"" || return 1
-    psql_quiet -d "$1" -c "SET client_min_messages = warning; CREATE EXTENSION pgtap; CREATE EXTENSION pg_stat_statements; CREATE EXTENSION opsrunbook" ||
-        return 1
-    as_postgres "${server[@]}" timeout 600 pg_prove --verbose --dbname "$1" "$2"
+    psql_quiet -d "$1" -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pg_stat_statements' \
+        -c 'CREATE EXTENSION opsrunbook' || return 1
+    as_postgres "${server[@]}" timeout 300 pg_prove --verbose --dbname "$1" "$2"
 }
 
 # The environment that PostgreSQL::Test::Cluster reads; the names differ between versions, so all are given.
@@ -265,10 +277,10 @@ prove_tap_file()  # FILE
     name=$(basename "$1" .pl)
     directory=$work/tap/$name
     install -d -o postgres -g postgres "$directory"
-    as_postgres TESTDIR="$directory" TESTDATADIR="$directory/tmp_check" TESTLOGDIR="$directory/tmp_check/log" \
-        PG_REGRESS="$pgxs_directory/src/test/regress/pg_regress" PG_TEST_PORT_DIR="$work/tap/ports" \
-        top_builddir="$build_tree" PGPORT=65432 PG_TEST_TIMEOUT_DEFAULT=180 \
-        timeout 1200 prove --verbose -I "$pgxs_directory/src/test/perl" -I "$build_tree/test/tap" "$1"
+    as_postgres TMPDIR="$work/tap" TESTDIR="$directory" TESTDATADIR="$directory/tmp_check" \
+        TESTLOGDIR="$directory/tmp_check/log" PG_REGRESS="$pgxs_directory/src/test/regress/pg_regress" \
+        PG_TEST_PORT_DIR="$work/tap/ports" top_builddir="$build_tree" PGPORT=65432 PG_TEST_TIMEOUT_DEFAULT=180 \
+        timeout 600 prove --verbose -I "$pgxs_directory/src/test/perl" -I "$build_tree/test/tap" "$1"
 }
 
 run_tap()
@@ -295,7 +307,7 @@ run_tap()
         if [[ -e $work/log/tap-$name.status ]]; then status=$(<"$work/log/tap-$name.status"); fi
         # The test's own log says what the servers were asked and answered.
         if [[ $status -ne 0 ]]; then
-            { printf '\n'; tail -n 60 "$work/tap/$name"/tmp_check/log/regress_log_*; } >>"$work/log/tap-$name" 2>/dev/null || true
+            tail -n 60 "$work/tap/$name"/tmp_check/log/regress_log_* >>"$work/log/tap-$name" 2>/dev/null || true
         fi
         count_tap "test/tap/$name.pl" "$work/log/tap-$name" "$status"
     done < <(find_tests test/tap pl)
@@ -337,4 +349,5 @@ if selected isolation; then run_isolation; fi
 if selected pgtap; then run_pgtap; fi
 if selected tap; then run_tap; fi
 
+complete=yes
 [[ $failed -eq 0 ]] || exit 1

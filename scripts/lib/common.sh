@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What test.sh, demo.sh and debian-root.sh share: failure reports, packages, the build tree, throwaway servers.
 #
-# A script sources this file, may set `steps_total`, calls `step` before each stage, and may define `at_exit STATUS`,
+# A script sources this file, may set `steps_total`, calls `step` before each stage, and may define `at_exit`,
 # which runs after the clean-up.  Everything temporary lives below $work, which is removed on the way out; a server
 # whose data directory is below $work is stopped first.
 
@@ -76,7 +76,7 @@ on_exit()
         stop_servers
         rm -rf --one-file-system -- "$work"
     fi
-    if declare -F at_exit >/dev/null; then at_exit "$status"; fi
+    if declare -F at_exit >/dev/null; then at_exit; fi
     exit "$status"
 }
 
@@ -195,7 +195,8 @@ apt_install()
 install_packages()
 {
     local package missing=()
-    command -v dpkg-query >/dev/null || die "this machine has no apt: install g++, make, PostgreSQL and its headers by hand"
+    command -v dpkg-query >/dev/null ||
+        die "this machine has no apt: install g++, make, PostgreSQL and its headers by hand"
     for package in "$@"; do
         is_installed "$package" || missing+=("$package")
     done
@@ -255,7 +256,8 @@ copy_to_build_tree()
         if [[ $file == Makefile || $file == *.mk ]]; then clean=yes; fi
     done < <(tree_files "$project")
     if [[ $clean == yes ]]; then
-        find "$build_tree" \( -name '*.o' -o -name '*.d' -o -name '*.so' -o -path "$build_tree/opsrunbook--*.sql" \) -delete
+        find "$build_tree" \( -name '*.o' -o -name '*.d' -o -name '*.so' -o -path "$build_tree/opsrunbook--*.sql" \) \
+            -delete
         rm -rf "$build_tree/build"
         mkdir "$build_tree/build"
         printf '%s\n' "$stamp" >"$build_tree/build/built-for"

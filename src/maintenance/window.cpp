@@ -11,9 +11,9 @@ namespace opsrunbook::maintenance {
 
 namespace {
 
-constexpr int search_steps = 1 << 22;   // 2^21 nodes are the whole tree of 20 tasks
-constexpr int exchange_steps = 1 << 22; // pairs compared
-constexpr double shortest_seconds = 0.001;
+constexpr int search_steps = 1 << 21;   // the whole tree of 20 tasks
+constexpr int exchange_steps = 1 << 20; // pairs compared
+constexpr double shortest_seconds = 0.001, longest_seconds = 1e9;
 
 // A candidate with its numbers made comparable.
 struct Item {
@@ -49,7 +49,7 @@ struct Choice {
 // Maximises the benefit within `room` seconds; the items stand by falling benefit per second.
 class Knapsack {
 public:
-    Knapsack(const std::vector<Item> &items_, double room_) : items(items_), room(room_)
+    Knapsack(const std::vector<Item> &items_, double room_) : items(items_), room(room_), left(room_)
     {
         seconds_before.push_back(0);
         benefit_before.push_back(0);
@@ -62,7 +62,7 @@ public:
 
     Choice solve()
     {
-        greedy();
+        fill();
         exchange();
         best.exact = search();
         best.benefit_at_most = best.exact ? best.benefit : bound(0, room, 0);
@@ -71,23 +71,18 @@ public:
 
 private:
     // What the items from `next` on can add at most: the last one that no longer fits counts in part.
-    double bound(size_t next, double left, double benefit) const
+    double bound(size_t next, double unused, double benefit) const
     {
         const auto past = std::upper_bound(seconds_before.begin() + static_cast<std::ptrdiff_t>(next) + 1,
-                                           seconds_before.end(), seconds_before[next] + left);
+                                           seconds_before.end(), seconds_before[next] + unused);
         const auto stop = static_cast<size_t>(past - seconds_before.begin()) - 1;
         benefit += benefit_before[stop] - benefit_before[next];
         if (stop < items.size())
-            benefit += (left - (seconds_before[stop] - seconds_before[next])) * items[stop].rate();
+            benefit += (unused - (seconds_before[stop] - seconds_before[next])) * items[stop].rate();
         return benefit;
     }
 
-    void greedy()
-    {
-        left = room;
-        fill();
-    }
-
+    // Greedy by benefit per second with what is not chosen yet.
     void fill()
     {
         for (size_t at = 0; at < items.size(); ++at)
@@ -159,7 +154,7 @@ private:
 
     const std::vector<Item> &items;
     const double room;
-    double left = 0; // of room, beside what best has chosen
+    double left;                                        // of room, beside what best has chosen
     std::vector<double> seconds_before, benefit_before; // of the first n items
     Choice best;
 };
@@ -213,7 +208,8 @@ std::string too_long_text(const Item &item, double window, double longest)
 
 std::string later_text(const Item &item, double left)
 {
-    return "carried over: needs " + base::duration_text(item.seconds) + ", " + base::duration_text(left) + " left";
+    return "carried over: needs " + base::duration_text(item.seconds) + ", " + base::duration_text(left) +
+           " left";
 }
 
 } // namespace
@@ -234,7 +230,7 @@ WindowPlan plan_window(const std::vector<Candidate> &candidates, const Window &w
         const Candidate &candidate = candidates[at];
         const double seconds = std::isnan(candidate.seconds) ? shortest_seconds : candidate.seconds;
         const Item item{at, candidate.id, effective_benefit(candidate, window.ageing),
-                        std::max(seconds, shortest_seconds)};
+                        std::clamp(seconds, shortest_seconds, longest_seconds)};
         (candidate.emergency ? emergency : candidate.forced ? forced : rest).push_back(item);
     }
     std::sort(emergency.begin(), emergency.end(), longer);
@@ -261,23 +257,27 @@ WindowPlan plan_window(const std::vector<Candidate> &candidates, const Window &w
         return plan;
     }
 
-    // A task that no worker has the time for is not tried: it would overrun by design, not by a wrong prediction.
+    // A task that no worker has the time for is not tried: it would overrun by design, not by a wrong
+    // prediction.
     const double longest = *window.seconds - schedule.first_free();
     std::vector<Item> possible;
     for (const Item &item : rest)
         if (item.seconds <= longest)
             possible.push_back(item);
-    const Choice choice = Knapsack(possible, schedule.left(*window.seconds)).solve();
+    const double room = schedule.left(*window.seconds);
+    const Choice choice = Knapsack(possible, room).solve();
     plan.benefit = choice.benefit;
     plan.benefit_at_most = choice.benefit_at_most;
     plan.exact = choice.exact;
+    plan.seconds_left = room;
     for (size_t at = 0; at < possible.size(); ++at)
         if (choice.chosen[at]) {
             Scheduled &task = run(possible[at]);
             task.reason = fits_text(possible[at], task, *window.seconds);
+            plan.seconds_left -= possible[at].seconds;
         }
+    plan.seconds_left = std::max(0.0, plan.seconds_left);
     plan.ends = schedule.ends();
-    plan.seconds_left = schedule.left(*window.seconds);
 
     size_t at = 0; // into possible, which keeps the order of rest
     for (const Item &item : rest) {

@@ -1,13 +1,14 @@
 #pragma once
 // Which maintenance tasks run in this window, in which order, and which are carried over to the next.
 //
-// Emergency tasks (wraparound) run first and ignore the window; forced tasks (named by the user) come next and may
-// overrun it.  The rest is a knapsack: the greatest benefit whose predicted seconds fit into the workers' remaining
-// time.  It is solved exactly by branch and bound; when that runs out of its fixed amount of work, the best plan found
-// until then stands, at the least greedy by benefit per second improved by exchanges.  Twenty tasks are always exact.
+// Emergency tasks (wraparound) run first and ignore the window; forced tasks (named by the user) come next
+// and may overrun it.  The rest is a knapsack: the greatest benefit whose predicted seconds fit into the
+// workers' remaining time.  It is solved exactly by branch and bound; when that runs out of its fixed amount
+// of work, the best plan found until then stands, at the least greedy by benefit per second improved by
+// exchanges.  Twenty tasks are always exact.
 //
-// A worker takes the next task of the list when it is free, so every task of the knapsack starts inside the window and
-// a worker overruns it by a part of its last task at most.
+// A worker takes the next task of the list when it is free, so every task of the knapsack starts inside the
+// window and a worker overruns it by a part of its last task at most.
 
 #include <cstdint>
 #include <optional>
@@ -17,13 +18,13 @@
 namespace opsrunbook::maintenance {
 
 struct Candidate {
-    int64_t id = 0;        // the caller's; equal ids are different tasks
-    double benefit = 0;    // >= 0, in one unit for all; less, or no number, counts as 0
-    double seconds = 1;    // predicted, > 0; less counts as a millisecond
+    int64_t id = 0;     // the caller's; equal ids are different tasks
+    double benefit = 0; // >= 0, in one unit for all; less, or no number, counts as 0
+    double seconds = 1; // predicted, > 0; less counts as a millisecond
     bool emergency = false;
-    bool forced = false;   // the user asked for exactly this one
-    int carried_over = 0;  // windows it has waited for already
-    int priority = 0;      // each step doubles the benefit, a negative one halves it
+    bool forced = false;  // the user asked for exactly this one
+    int carried_over = 0; // windows it has waited for already
+    int priority = 0;     // each step doubles the benefit, a negative one halves it
 };
 
 struct Window {
@@ -32,8 +33,8 @@ struct Window {
     double ageing = 1.5; // what each carried-over window multiplies the benefit with; at least 1
 };
 
-// The benefit that tasks are compared by: with priority and ageing.  It grows geometrically with the windows waited,
-// so no steady stream of better tasks starves one for more than logarithmically many windows.
+// The benefit that tasks are compared by: with priority and ageing.  It grows geometrically with the windows
+// waited, so no steady stream of better tasks starves one for more than logarithmically many windows.
 double effective_benefit(const Candidate &candidate, double ageing);
 
 struct Scheduled {
@@ -57,8 +58,8 @@ struct WindowPlan {
     double benefit = 0;             // effective, of the tasks the knapsack chose
     double benefit_at_most = 0;     // no choice of tasks has more; equal to benefit when exact
     bool exact = true;              // the knapsack is proven optimal
-    double seconds_left = 0;        // of all workers together, inside the window; 0 without one
-    double ends = 0;                // predicted seconds until the last worker is done
+    double seconds_left = 0; // that the knapsack did not use, of all workers together; 0 without a window
+    double ends = 0;         // predicted seconds until the last worker is done
 };
 
 WindowPlan plan_window(const std::vector<Candidate> &candidates, const Window &window);

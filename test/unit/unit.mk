@@ -21,10 +21,14 @@ $(UNIT_DIRECTORY)/subjects.a: $(UNIT_SUBJECT_OBJECTS)
 	$(AR) rcs $@ $^
 
 $(UNIT_DIRECTORY)/unit_tests: $(UNIT_TEST_OBJECTS) $(UNIT_DIRECTORY)/subjects.a
-	$(CXX) -fsanitize=address,undefined $(UNIT_TEST_OBJECTS) $(UNIT_DIRECTORY)/subjects.a -lgtest_main -lgtest -lpthread -o $@
+	$(CXX) -fsanitize=address,undefined $(UNIT_TEST_OBJECTS) $(UNIT_DIRECTORY)/subjects.a \
+		-lgtest_main -lgtest -lpthread -o $@
 
 $(UNIT_DIRECTORY)/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(UNIT_FLAGS) -MMD -MP -c $< -o $@
+	@echo "  CXX $< (unit)"
+	@$(CXX) $(UNIT_FLAGS) -MMD -MP -c $< -o $@
+
+$(UNIT_SUBJECT_OBJECTS) $(UNIT_TEST_OBJECTS): Makefile test/unit/unit.mk
 
 -include $(UNIT_SUBJECT_OBJECTS:.o=.d) $(UNIT_TEST_OBJECTS:.o=.d)

@@ -1,0 +1,230 @@
+#include "maintenance/plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "base/text.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::maintenance {
+
+namespace {
+
+using base::count_text;
+using base::format;
+using observed::Relations;
+using observed::Table;
+
+constexpr double page_bytes = 8192;
+// A run that somebody asked for also cleans what autovacuum would leave alone for now: tables with one dead row in
+// a hundred, and small ones with any.
+constexpr double dead_share_worth_cleaning = 0.01;
+constexpr int32_t pages_cleaned_for_any_dead_row = 1024;
+// Freezing ignores windows when an eighth of the distance to the forced stop is used up beyond where autovacuum
+// starts by itself.
+constexpr double emergency_xid_age = 0.25 * 2147483648.0;
+
+// What a table and its TOAST table need together: VACUUM takes both.
+struct Need {
+    const Table *table = nullptr;
+    TableNeeds own;
+    int64_t dead = 0;
+    bool dead_worth_it = false;
+    bool freeze = false;
+    bool inserts = false;
+    bool emergency = false;
+};
+
+void join(Need &need, const Table &part, const TableNeeds &needs)
+{
+    const double rows = static_cast<double>(part.counters.live_rows + part.counters.dead_rows);
+    const auto dead = static_cast<double>(part.counters.dead_rows);
+    need.dead += part.counters.dead_rows;
+    need.dead_worth_it = need.dead_worth_it || needs.vacuum_dead || (dead > 0 && dead >= rows * dead_share_worth_cleaning) ||
+                         (dead > 0 && part.relation.pages <= pages_cleaned_for_any_dead_row);
+    need.freeze = need.freeze || needs.vacuum_freeze;
+    need.inserts = need.inserts || needs.vacuum_inserts;
+    need.emergency = need.emergency || (needs.vacuum_freeze && part.relation.xid_age > emergency_xid_age);
+}
+
+double scans(const Table &table)
+{
+    return static_cast<double>(table.counters.seq_scans) + static_cast<double>(table.counters.index_scans) / 1000;
+}
+
+// How often the waste is read: tables in use come before tables at rest, by orders of magnitude rather than counts.
+double heat(const Table &table)
+{
+    return 1 + std::log2(1 + scans(table));
+}
+
+double heap_bytes(const Table &table)
+{
+    const double known = table.relation.pages * page_bytes;
+    const double rows = static_cast<double>(table.counters.live_rows + table.counters.dead_rows);
+    constexpr double guessed_row = 100; // bytes, for tables whose size the catalogs do not know yet
+    return known > 0 ? known : rows * guessed_row;
+}
+
+Work work_of(TaskKind kind, const Table &table, double index_bytes)
+{
+    Work work;
+    work.kind = kind;
+    work.relation = table.relation.oid;
+    work.heap_bytes = heap_bytes(table);
+    const double visible = std::min(table.relation.all_visible_pages, table.relation.pages) * page_bytes;
+    work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - visible);
+    work.index_bytes = index_bytes;
+    work.dead_rows = static_cast<double>(table.counters.dead_rows);
+    work.sample_rows = 300 * 100;
+    return work;
+}
+
+std::string vacuum_reason(const Need &need)
+{
+    std::vector<std::string> reasons;
+    if (need.freeze)
+        reasons.push_back(format("its oldest transaction is %s transactions old", count_text(need.table->relation.xid_age).c_str()));
+    if (need.dead_worth_it)
+        reasons.push_back(base::plural(need.dead, "dead row"));
+    if (need.inserts)
+        reasons.push_back(format("%s inserted since the last VACUUM", base::plural(need.table->counters.inserted_since_vacuum, "row").c_str()));
+    return base::join(reasons, ", ");
+}
+
+std::string analyze_reason(const Need &need)
+{
+    if (need.own.never_analyzed)
+        return "never analyzed";
+    return format("%s changed since the last ANALYZE", base::plural(need.table->counters.modified_since_analyze, "row").c_str());
+}
+
+PlannedTask table_task(const Relations &relations, const Need &need, double index_bytes, bool vacuum, bool analyze)
+{
+    const Table &table = *need.table;
+    PlannedTask task;
+    task.relation = table.relation.oid;
+    task.object = relations.name(table.relation);
+    const TaskKind kind = !vacuum ? TaskKind::analyze : need.freeze ? TaskKind::vacuum_freeze : TaskKind::vacuum;
+    task.work = work_of(kind, table, index_bytes);
+    std::vector<std::string> options, reasons;
+    if (vacuum) {
+        if (need.freeze)
+            options.emplace_back("FREEZE");
+        if (analyze)
+            options.emplace_back("ANALYZE");
+        // In an emergency only the age counts: the indexes can wait (as vacuum_failsafe_age does it).
+        if (need.emergency)
+            options.emplace_back("INDEX_CLEANUP off");
+        reasons.push_back(vacuum_reason(need));
+    }
+    if (analyze)
+        reasons.push_back(analyze_reason(need));
+    task.command = vacuum ? "VACUUM " + (options.empty() ? "" : "(" + base::join(options, ", ") + ") ") + task.object
+                          : "ANALYZE " + task.object;
+    task.reason = base::join(reasons, "; ");
+    task.emergency = need.emergency;
+
+    const double rows = std::max(1.0, static_cast<double>(table.counters.live_rows + table.counters.dead_rows));
+    const double waste = heap_bytes(table) * std::min(1.0, static_cast<double>(need.dead) / rows);
+    if (vacuum)
+        task.benefit += std::max(waste, page_bytes) * heat(table);
+    if (vacuum && (need.inserts || need.freeze)) // pages not yet all-visible: index-only scans and freezing read them
+        task.benefit += task.work.heap_bytes_to_scan / 4;
+    if (analyze) {
+        const double changed = need.own.never_analyzed ? 1 : std::min(1.0, static_cast<double>(table.counters.modified_since_analyze) / rows);
+        task.benefit += std::max(page_bytes, heap_bytes(table) * changed / 4) * heat(table);
+    }
+    return task;
+}
+
+std::unordered_map<uint32_t, double> index_bytes_by_table(const Relations &relations)
+{
+    std::unordered_map<uint32_t, double> bytes;
+    for (const observed::Index &index : relations.indexes)
+        bytes[index.table] += index.relation.pages * page_bytes;
+    return bytes;
+}
+
+void plan_tables(const Relations &relations, const observed::Server &server, TaskFilter filter, std::vector<PlannedTask> &tasks)
+{
+    const AutovacuumSettings settings = autovacuum_settings(server);
+    const auto index_bytes = index_bytes_by_table(relations);
+    for (const Table &table : relations.tables) {
+        if (table.relation.kind == 't' || table.relation.persistence == 't' || !relations.user_owned(table.relation))
+            continue;
+        Need need;
+        need.table = &table;
+        need.own = needs_of(table, relations, settings);
+        join(need, table, need.own);
+        if (const Table *toast = relations.table(table.relation.toast))
+            join(need, *toast, needs_of(*toast, relations, settings));
+        const bool vacuum = filter == TaskFilter::everything && (need.dead_worth_it || need.freeze || need.inserts);
+        const bool analyze = need.own.analyze || need.own.never_analyzed;
+        if (!vacuum && !analyze)
+            continue;
+        const auto bytes = index_bytes.find(table.relation.oid);
+        tasks.push_back(table_task(relations, need, bytes == index_bytes.end() ? 0 : bytes->second, vacuum, analyze));
+    }
+}
+
+// An index that REINDEX CONCURRENTLY left behind: its name with _ccnew or _ccold and perhaps a number, on the same
+// table as an index of that name.  Nothing else proves that it is nobody's own.
+bool is_leftover(const Relations &relations, const observed::Index &index, const std::string &name)
+{
+    const size_t at = std::max(name.rfind("_ccnew") == std::string::npos ? 0 : name.rfind("_ccnew"),
+                               name.rfind("_ccold") == std::string::npos ? 0 : name.rfind("_ccold"));
+    if (at == 0 || !std::all_of(name.begin() + static_cast<ptrdiff_t>(at) + 6, name.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        return false;
+    const std::string original = name.substr(0, at);
+    return std::any_of(relations.indexes.begin(), relations.indexes.end(), [&](const observed::Index &other) {
+        return other.table == index.table && other.relation.name == original;
+    });
+}
+
+void plan_indexes(const Relations &relations, const observed::Server &server, std::vector<PlannedTask> &tasks)
+{
+    const auto in_progress = [&server](const observed::Index &index) {
+        return std::find(server.indexes_in_progress.begin(), server.indexes_in_progress.end(), index.relation.oid) !=
+               server.indexes_in_progress.end();
+    };
+    for (const observed::Index &index : relations.indexes) {
+        const bool broken = !index.valid || !index.ready || !index.live;
+        const Table *table = relations.table(index.table);
+        if (!broken || index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) || in_progress(index))
+            continue;
+        const observed::Schema *schema = relations.schema(index.relation.schema);
+        const std::string name = base::qualified_name(schema ? schema->name : "?", index.relation.name);
+        PlannedTask task;
+        task.relation = index.table;
+        task.object = name;
+        task.background = true;
+        const bool leftover = is_leftover(relations, index, index.relation.name);
+        task.work.kind = leftover ? TaskKind::drop_leftover : TaskKind::reindex;
+        task.work.relation = index.relation.oid;
+        task.work.heap_bytes = heap_bytes(*table);
+        task.work.index_bytes = index.relation.pages * page_bytes;
+        task.command = leftover ? "DROP INDEX CONCURRENTLY " + name : "REINDEX INDEX CONCURRENTLY " + name;
+        task.reason = leftover ? "left behind by an interrupted REINDEX CONCURRENTLY" : "invalid: every write maintains it, no query uses it";
+        task.benefit = std::max(page_bytes, task.work.index_bytes + heap_bytes(*table) / 4) * heat(*table);
+        tasks.push_back(std::move(task));
+    }
+}
+
+} // namespace
+
+std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::Server &server, TaskFilter filter)
+{
+    std::vector<PlannedTask> tasks;
+    plan_tables(relations, server, filter, tasks);
+    if (filter == TaskFilter::everything)
+        plan_indexes(relations, server, tasks);
+    std::stable_sort(tasks.begin(), tasks.end(), [](const PlannedTask &a, const PlannedTask &b) {
+        return a.emergency != b.emergency ? a.emergency : a.benefit > b.benefit;
+    });
+    return tasks;
+}
+
+} // namespace opsrunbook::maintenance

@@ -1,0 +1,32 @@
+#pragma once
+// What a database needs: from observations to candidate tasks, each with its reason, its benefit and its work.
+//
+// Benefit is in bytes of useless reading that a task saves, so that tasks of every kind compare: dead rows and bloat
+// are read again by every scan, and stale statistics lead to plans that read too much.
+
+#include <string>
+#include <vector>
+
+#include "maintenance/autovacuum_rules.hpp"
+#include "maintenance/duration.hpp"
+
+namespace opsrunbook::maintenance {
+
+struct PlannedTask {
+    Work work;
+    uint32_t relation = 0; // what is locked and worked on; TOAST tables are worked on through their owner
+    std::string object;    // its name, for people
+    std::string command;
+    std::string undo;
+    std::string reason;
+    double benefit = 0;
+    bool emergency = false;  // wraparound: ignores the window
+    bool background = false; // waits for every snapshot, the caller's too: cannot be waited for by a transaction
+};
+
+enum class TaskFilter : int32_t { everything, analyze_only };
+
+// Tables that need VACUUM or ANALYZE, indexes that need rebuilding or removing; the greatest benefit first.
+std::vector<PlannedTask> plan_tasks(const observed::Relations &relations, const observed::Server &server, TaskFilter filter);
+
+} // namespace opsrunbook::maintenance

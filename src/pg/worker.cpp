@@ -1,0 +1,297 @@
+#include "pg/boundary.hpp"
+#include "pg/compat.hpp"
+#include "pg/worker.hpp"
+
+#include "base/text.hpp"
+#include "maintenance/runner.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/extension.h"
+#include "nodes/parsenodes.h"
+#include "parser/analyze.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+}
+
+namespace opsrunbook::pg {
+
+static_assert(std::is_trivially_copyable_v<WorkerRequest> && sizeof(WorkerRequest) <= BGW_EXTRALEN);
+
+namespace {
+
+const char *title_of(Work work)
+{
+    switch (work) {
+    case Work::plan_and_run:
+        return "opsrunbook maintenance";
+    case Work::help_run:
+        return "opsrunbook maintenance helper";
+    case Work::finish_run:
+        return "opsrunbook background maintenance";
+    }
+    return "opsrunbook worker";
+}
+
+BackgroundWorkerHandle *start(const WorkerRequest &request)
+{
+    BackgroundWorker worker;
+    memset(&worker, 0, sizeof worker);
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    worker.bgw_notify_pid = MyProcPid;
+    strlcpy(worker.bgw_library_name, "opsrunbook", sizeof worker.bgw_library_name);
+    strlcpy(worker.bgw_function_name, "opsrunbook_worker_main", sizeof worker.bgw_function_name);
+    strlcpy(worker.bgw_name, title_of(request.work), BGW_MAXLEN);
+    strlcpy(worker.bgw_type, title_of(request.work), BGW_MAXLEN);
+    memcpy(worker.bgw_extra, &request, sizeof request);
+    BackgroundWorkerHandle *handle = nullptr;
+    return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : nullptr;
+}
+
+// Server regime.  Ends the worker before the caller's own cancel or termination goes through.
+void wait_for(BackgroundWorkerHandle *handle)
+{
+    for (;;) {
+        pid_t pid;
+        if (GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
+            return;
+        if (InterruptPending && (QueryCancelPending || ProcDiePending))
+            TerminateBackgroundWorker(handle);
+        CHECK_FOR_INTERRUPTS();
+        const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_POSTMASTER_DEATH, -1L, PG_WAIT_EXTENSION);
+        if (events & WL_POSTMASTER_DEATH)
+            ereport(ERROR, (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("postmaster exited while a maintenance worker ran")));
+        ResetLatch(MyLatch);
+    }
+}
+
+// The settings under which autovacuum works too: no timeout of a role or database, no path, must stop the work.
+void prepare_settings()
+{
+    static constexpr const char *const settings[][2] = {
+        {"search_path", "pg_catalog, pg_temp"},
+        {"statement_timeout", "0"},
+        {"lock_timeout", "0"},
+        {"idle_in_transaction_session_timeout", "0"},
+        {"default_transaction_isolation", "read committed"},
+        {"default_transaction_read_only", "off"},
+        {"zero_damaged_pages", "off"},
+    };
+    for (const auto &setting : settings)
+        SetConfigOption(setting[0], setting[1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+// Server regime.  As if a client had sent the statement: PortalRun() with isTopLevel.
+void execute_top_level(const char *sql)
+{
+    MemoryContext const memory = AllocSetContextCreate(TopMemoryContext, "opsrunbook statement", ALLOCSET_DEFAULT_SIZES);
+    debug_query_string = sql;
+    pgstat_report_activity(STATE_RUNNING, sql);
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    // VACUUM ends and begins transactions on its way: the statement must live in memory that outlasts them.
+    MemoryContextSwitchTo(memory);
+    List *const parsed = pg_parse_query(sql);
+    RawStmt *const statement = linitial_node(RawStmt, parsed);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    List *const queries = pg_analyze_and_rewrite_fixedparams(statement, sql, nullptr, 0, nullptr);
+    List *const plans = pg_plan_queries(queries, sql, CURSOR_OPT_PARALLEL_OK, nullptr);
+    PopActiveSnapshot();
+    Portal const portal = CreatePortal("", true, true);
+    portal->visible = false;
+    PortalDefineQuery(portal, nullptr, sql, CreateCommandTag(statement->stmt), plans, nullptr);
+    PortalStart(portal, nullptr, 0, InvalidSnapshot);
+    QueryCompletion completion;
+    InitializeQueryCompletion(&completion);
+    compat::portal_run(portal, None_Receiver, &completion);
+    PortalDrop(portal, false);
+    CommitTransactionCommand();
+    pgstat_report_stat(true);
+    pgstat_report_activity(STATE_IDLE, nullptr);
+    debug_query_string = nullptr;
+    MemoryContextSwitchTo(TopMemoryContext);
+    MemoryContextDelete(memory);
+}
+
+ServerError error_of(const Failure &failure)
+{
+    return {unpack_sql_state(failure.sqlstate), failure.message, failure.detail, failure.hint};
+}
+
+// The top of a worker: what went wrong below is logged, and its transaction aborted.
+template <class Body> std::optional<ServerError> at_top(Body &&body)
+{
+    Failure failure;
+    if (guarded(failure, body))
+        return std::nullopt;
+    std::optional<ServerError> error;
+    if (failure.sqlstate == 0) {
+        call([] {
+            MemoryContextSwitchTo(TopMemoryContext);
+            EmitErrorReport();
+        });
+        error = take_error();
+    }
+    else
+        error = error_of(failure);
+    call([] {
+        AbortCurrentTransaction();
+        pgstat_report_activity(STATE_IDLE, nullptr);
+        debug_query_string = nullptr;
+        MemoryContextSwitchTo(TopMemoryContext);
+    });
+    return error;
+}
+
+LOCKTAG relation_task_tag(Oid relation)
+{
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("task", get_namespace_oid("opsrunbook", false)), relation, 0);
+    return tag;
+}
+
+// Connects as the role that logged in, then becomes the role that called, as that session had.
+void connect(const WorkerRequest &request)
+{
+    pqsignal(SIGTERM, die);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnectionByOid(request.database, request.session_role, 0);
+    prepare_settings();
+    if (request.role != request.session_role) {
+        StartTransactionCommand();
+        char *const name = GetUserNameFromId(request.role, false);
+        SetConfigOption("role", name, PGC_USERSET, PGC_S_SESSION);
+        CommitTransactionCommand();
+    }
+}
+
+} // namespace
+
+WorkerRequest request_from_session(Work work, int64_t run_id)
+{
+    WorkerRequest request = {};
+    request.work = work;
+    request.run_id = run_id;
+    request.database = MyDatabaseId;
+    request.session_role = GetSessionUserId();
+    request.role = call([] { return GetUserId(); });
+    request.window_seconds = -1;
+    return request;
+}
+
+std::optional<Worker> Worker::launch(const WorkerRequest &request)
+{
+    BackgroundWorkerHandle *const started = call([&request] { return start(request); });
+    return started ? std::optional(Worker(started)) : std::nullopt;
+}
+
+void Worker::wait() const
+{
+    call([this] { wait_for(static_cast<BackgroundWorkerHandle *>(handle)); });
+}
+
+void throw_no_worker_slot()
+{
+    throw base::Error(base::ErrorKind::no_resources, "no background worker slot is free",
+                      base::format("max_worker_processes is %d, and all of them are in use.", max_worker_processes),
+                      "Wait until other workers end, or raise max_worker_processes (needs a restart).");
+}
+
+std::optional<ServerError> worker_transaction(const std::function<void()> &body)
+{
+    return at_top([&body] {
+        call([] {
+            SetCurrentStatementStartTimestamp();
+            StartTransactionCommand();
+            PushActiveSnapshot(GetTransactionSnapshot());
+        });
+        body();
+        call([] {
+            PopActiveSnapshot();
+            CommitTransactionCommand();
+            pgstat_report_stat(true);
+        });
+    });
+}
+
+std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms)
+{
+    const char *const text = sql.c_str();
+    return at_top([text, lock_timeout_ms] {
+        call([text, lock_timeout_ms] {
+            char timeout[16];
+            snprintf(timeout, sizeof timeout, "%d", lock_timeout_ms);
+            SetConfigOption("lock_timeout", timeout, PGC_SUSET, PGC_S_OVERRIDE);
+            execute_top_level(text);
+            SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+        });
+    });
+}
+
+bool try_lock_relation_task(unsigned relation)
+{
+    return call([relation] {
+        const LOCKTAG tag = relation_task_tag(relation);
+        return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+    });
+}
+
+void unlock_relation_task(unsigned relation)
+{
+    call([relation] {
+        const LOCKTAG tag = relation_task_tag(relation);
+        LockRelease(&tag, ExclusiveLock, true);
+    });
+}
+
+void worker_sleep(double seconds)
+{
+    const long milliseconds = static_cast<long>(seconds * 1000);
+    call([milliseconds] {
+        WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    });
+}
+
+int process_id()
+{
+    return MyProcPid;
+}
+
+} // namespace opsrunbook::pg
+
+#pragma GCC visibility push(default)
+extern "C" void opsrunbook_worker_main(Datum argument);
+#pragma GCC visibility pop
+
+// The server calls this in a fresh process.  An error that nobody below caught ends the worker with a log line.
+void opsrunbook_worker_main(Datum)
+{
+    using namespace opsrunbook;
+    pg::WorkerRequest request;
+    memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof request);
+    pg::connect(request);
+    pg::Failure failure;
+    if (pg::guarded(failure, [&request] { maintenance::work(request); }))
+        proc_exit(0);
+    if (failure.sqlstate == 0)
+        PG_RE_THROW();
+    pg::raise(failure);
+}

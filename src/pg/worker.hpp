@@ -1,0 +1,71 @@
+#pragma once
+// Background workers: how they are started and waited for, and what runs inside one.
+//
+// A worker connects as the session's role and then takes the caller's role, so it can do what the caller could.
+// Its transactions are its own: what it commits stays, whatever becomes of the caller's.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace opsrunbook::pg {
+
+struct ServerError;
+
+enum class Work : int32_t {
+    plan_and_run,  // plan a maintenance run, then do its tasks
+    help_run,      // do tasks of a run that another worker planned
+    finish_run,    // do the tasks of a run that no waiting caller may have: REINDEX CONCURRENTLY and its like
+};
+
+// Travels to the worker in bgw_extra: plain data, at most 128 bytes.
+struct WorkerRequest {
+    Work work;
+    uint32_t database;
+    uint32_t session_role; // logs in
+    uint32_t role;         // acts
+    int64_t run_id;
+    int32_t lock_timeout_ms;
+    int32_t max_parallel_tasks;
+    int32_t only;           // a maintenance::TaskFilter
+    double window_seconds;  // negative: no window
+};
+
+// Everything of a request that comes from the calling session.
+WorkerRequest request_from_session(Work work, int64_t run_id);
+
+// A started worker.  Plain data; the server's handle lives in the starting transaction's memory.
+class Worker {
+public:
+    // Nothing: no slot is free (max_worker_processes).
+    static std::optional<Worker> launch(const WorkerRequest &request);
+    // Waits until the worker has ended.  When the waiting query is cancelled, the worker is ended too.
+    void wait() const;
+
+private:
+    explicit Worker(void *handle_) : handle(handle_) {}
+    void *handle;
+};
+
+// 53400 that says how many slots there are and what to do.
+[[noreturn]] void throw_no_worker_slot();
+
+// Inside a worker only.  Runs a body in a transaction of its own; an error aborts it, is logged, and comes back.
+std::optional<ServerError> worker_transaction(const std::function<void()> &body);
+
+// Inside a worker only.  Runs one statement as a client's top-level statement, so that VACUUM and
+// REINDEX CONCURRENTLY work.  Gives up on locks after lock_timeout_ms (0: never).
+std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms);
+
+// Inside a worker only.  One operation a relation at a time, whoever runs it: false when another worker is at it.
+// Held until unlock_relation_task() or the end of the process.
+bool try_lock_relation_task(unsigned relation);
+void unlock_relation_task(unsigned relation);
+
+// Inside a worker only.  Sleeps; wakes up early, with an error, when the worker is told to end.
+void worker_sleep(double seconds);
+
+int process_id();
+
+} // namespace opsrunbook::pg
