@@ -71,14 +71,14 @@ public:
 
 private:
     // What the items from `next` on can add at most: the last one that no longer fits counts in part.
-    double bound(size_t next, double left, double benefit) const
+    double bound(size_t next, double time_left, double benefit) const
     {
         const auto past = std::upper_bound(seconds_before.begin() + static_cast<std::ptrdiff_t>(next) + 1,
-                                           seconds_before.end(), seconds_before[next] + left);
+                                           seconds_before.end(), seconds_before[next] + time_left);
         const auto stop = static_cast<size_t>(past - seconds_before.begin()) - 1;
         benefit += benefit_before[stop] - benefit_before[next];
         if (stop < items.size())
-            benefit += (left - (seconds_before[stop] - seconds_before[next])) * items[stop].rate();
+            benefit += (time_left - (seconds_before[stop] - seconds_before[next])) * items[stop].rate();
         return benefit;
     }
 
