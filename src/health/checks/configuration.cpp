@@ -95,7 +95,7 @@ void pending_restart(const Observations &seen, Judge &judge)
 void judge_files(const std::vector<std::string> &errors, const char *file, const char *what_happens,
                  const char *look, Judge &judge)
 {
-    judge.fine(format("%s has no errors", file));
+    judge.fine(format("no errors in %s", file));
     if (errors.empty())
         return;
     Finding &finding = judge.found(Status::critical, "",
