@@ -11,7 +11,7 @@ bool older_version(std::string_view installed, std::string_view available)
     const auto next = [](std::string_view &rest) -> long {
         long number = 0;
         size_t length = 0;
-        for (; length < rest.size() && rest[length] >= '0' && rest[length] <= '9'; ++length)
+        for (; length < rest.size() && length < 10 && rest[length] >= '0' && rest[length] <= '9'; ++length)
             number = number * 10 + (rest[length] - '0');
         if (length == 0 || length > 9 || (length < rest.size() && rest[length] != '.'))
             return -1; // not a dotted number: an order cannot be told
