@@ -89,7 +89,8 @@ void pending_restart(const Observations &seen, Judge &judge)
                base::join(names, ", ").c_str()));
     finding.value = static_cast<double>(names.size());
     finding.evidence.add("settings", base::join(names, ", "));
-    finding.fix = "-- restart the server (pg_ctl restart, or the service manager), or take the changes back";
+    finding.fix =
+        "-- restart the server (pg_ctl restart, or the service manager), or set the running values again";
 }
 
 void judge_files(const std::vector<std::string> &errors, const char *file, const char *what_happens,

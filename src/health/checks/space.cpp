@@ -67,9 +67,10 @@ void notify_queue(const Observations &seen, Judge &judge)
         finding->cause =
             "a listening session in a transaction -> the queue cannot be emptied -> at 100 % every "
             "NOTIFY fails at commit";
+        // the server knows which session it is but shows it only in its log; the oldest transaction is likely
         const observed::Session *oldest = nullptr;
         for (const observed::Session &session : seen.server.sessions)
-            if (session.transaction_seconds &&
+            if (session.kind == "client backend" && session.transaction_seconds &&
                 (!oldest || *session.transaction_seconds > *oldest->transaction_seconds))
                 oldest = &session;
         finding->fix = oldest ? format("SELECT pg_terminate_backend(%d);", oldest->pid)
