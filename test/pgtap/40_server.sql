@@ -18,12 +18,16 @@ $$;
 CREATE FUNCTION pg_temp.fix(check_id text, object text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
     SELECT f.fix FROM opsrunbook.findings(ARRAY[$1]) f WHERE $2 IS NULL OR f.object = $2 LIMIT 1
 $$;
+CREATE FUNCTION pg_temp.myself() RETURNS text LANGUAGE sql AS $$
+    SELECT format('host=%s port=%s dbname=%s', split_part(current_setting('unix_socket_directories'), ',', 1),
+                  current_setting('port'), quote_literal(current_database()))
+$$;
 -- in a session of its own, where ALTER DATABASE's settings count and ALTER SYSTEM may run
 CREATE FUNCTION pg_temp.elsewhere(command text) RETURNS text LANGUAGE sql AS $$
-    SELECT * FROM public.dblink('dbname=' || quote_literal(current_database()), $1) AS t(answer text)
+    SELECT * FROM public.dblink(pg_temp.myself(), $1) AS t(answer text)
 $$;
 CREATE FUNCTION pg_temp.run_elsewhere(command text) RETURNS text LANGUAGE sql AS $$
-    SELECT public.dblink_exec('dbname=' || quote_literal(current_database()), $1)
+    SELECT public.dblink_exec(pg_temp.myself(), $1)
 $$;
 CREATE FUNCTION pg_temp.worst_elsewhere(check_id text, object text) RETURNS text LANGUAGE sql AS $$
     SELECT pg_temp.elsewhere(format($q$SELECT coalesce((SELECT severity FROM opsrunbook.findings(ARRAY[%L]) WHERE object = %L LIMIT 1), 'OK')$q$, $1, $2))
@@ -165,7 +169,7 @@ SELECT is(pg_temp.worst('multixact_members'), 'OK', 'multixact_members: clear');
 -- notify_queue: a listener in a transaction keeps the queue from being emptied; its fix ends it
 SELECT pg_temp.threshold('notify_queue_pct', 0, 50) \g /dev/null
 SELECT is(pg_temp.worst('notify_queue'), 'OK', 'notify_queue: empty');
-SELECT dblink_connect('listener', 'dbname=' || quote_literal(current_database())) \g /dev/null
+SELECT dblink_connect('listener', pg_temp.myself()) \g /dev/null
 SELECT dblink_exec('listener', 'LISTEN c') \g /dev/null
 SELECT dblink_exec('listener', 'BEGIN') \g /dev/null
 SELECT count(pg_notify('c', g || repeat('x', 4000))) FROM generate_series(1, 10) g \g /dev/null
