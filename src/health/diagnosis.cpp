@@ -2,6 +2,7 @@
 
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
+#include "pg/catalog/standing.hpp"
 #include "pg/database.hpp"
 
 #include "base/no_server_headers.hpp"
@@ -37,6 +38,7 @@ Diagnosis diagnose(const std::vector<std::string> &ids)
     seen.relations = pg::read_relations();
     seen.server = pg::read_server();
     seen.server.database_bytes = pg::database_bytes(seen.relations);
+    pg::read_outdated_collations(seen.server, seen.relations);
     diagnosis.outcomes = evaluate(seen, read_thresholds(), ids);
     return diagnosis;
 }

@@ -51,6 +51,7 @@ struct HorizonHolder {
 struct Slot {
     std::string name, kind, plugin, database, wal_status, invalidation_reason;
     bool active = false, temporary = false;
+    bool synced = false; // kept by a standby as a copy of its primary's slot, never active there
     std::optional<int64_t> retained_bytes, safe_bytes, xmin_age, catalog_xmin_age;
     std::optional<double> inactive_seconds; // known from PostgreSQL 17
 };
@@ -89,12 +90,40 @@ struct Checkpoints {
     int64_t timed = 0, requested = 0, buffers_by_backends = 0, fsyncs_by_backends = 0;
     std::optional<double> since_reset_seconds;
     std::optional<double> since_redo_seconds; // age of the last checkpoint
+    std::optional<int64_t> wal_since_redo_bytes;
 };
 
 struct Wal {
     std::optional<int64_t> bytes_since_reset, full_page_images, buffers_full;
     std::optional<double> since_reset_seconds;
     std::optional<int64_t> directory_bytes;
+};
+
+// How a standby keeps up with its primary.
+struct StandbyReplay {
+    bool has_primary = false; // primary_conninfo is set: WAL is expected by streaming
+    bool receiving = false;   // a WAL receiver runs
+    bool paused = false;
+    std::optional<int64_t> unreplayed_bytes; // received, not replayed yet; nothing: never received any
+    std::optional<double>
+        since_commit_seconds; // age of the last replayed commit, as the primary's clock saw it
+};
+
+// One file system that the server writes to.
+struct Volume {
+    std::string holds; // data directory, pg_wal, tablespace x: all that share it
+    std::string path;
+    int64_t total_bytes = 0, free_bytes = 0; // as far as the server's user may use it
+};
+
+struct Extension {
+    std::string name, installed, available; // available: empty when its files are gone
+};
+
+// A collation that indexes use and whose library sorts by another version than when it was created.
+struct Collation {
+    std::string name; // qualified and quoted
+    std::string recorded, actual;
 };
 
 struct Setting {
@@ -156,6 +185,13 @@ struct Server {
     std::optional<Checkpoints> checkpoints;
     std::optional<Wal> wal;
     std::optional<Statements> statements;
+    std::optional<StandbyReplay> replay; // on a standby
+    std::vector<Volume> volumes;
+    std::vector<Extension> extensions;
+    std::vector<Collation> outdated_collations;
+    std::optional<double> notify_queue_pct;
+    std::optional<int64_t> multixact_member_bytes;
+    std::optional<int64_t> memory_bytes; // of the machine, or what its control group allows
     std::map<std::string, Setting> settings;
     std::map<std::string, std::string> unseen; // topic -> reason, for what could not be measured
     std::vector<std::string> setting_file_errors, hba_file_errors;

@@ -12,9 +12,13 @@ std::span<const Check> locks_checks();
 std::span<const Check> performance_checks();
 std::span<const Check> indexes_checks();
 std::span<const Check> storage_checks();
+std::span<const Check> space_checks();
 std::span<const Check> replication_checks();
+std::span<const Check> slot_checks();
 std::span<const Check> wal_checks();
+std::span<const Check> archiving_checks();
 std::span<const Check> integrity_checks();
 std::span<const Check> configuration_checks();
+std::span<const Check> memory_checks();
 
 } // namespace opsrunbook::health

@@ -4,6 +4,8 @@
 
 #include "base/text.hpp"
 #include "pg/boundary.hpp"
+#include "pg/catalog/disk.hpp"
+#include "pg/catalog/standing.hpp"
 #include "pg/database.hpp"
 #include "pg/role.hpp"
 #include "pg/settings.hpp"
@@ -153,8 +155,9 @@ void read_slots(Server &server)
                                  : "pg_current_wal_lsn()";
     const std::string newer = server.version >= 170000
                                   ? "extract(epoch FROM clock_timestamp() - inactive_since)::float8 AS "
-                                    "inactive_seconds, invalidation_reason"
-                                  : "NULL::float8 AS inactive_seconds, NULL::text AS invalidation_reason";
+                                    "inactive_seconds, invalidation_reason, synced"
+                                  : "NULL::float8 AS inactive_seconds, NULL::text AS invalidation_reason, "
+                                    "false AS synced";
     const Result rows = query("SELECT slot_name::text AS name, slot_type, plugin::text AS plugin,"
                               " database::text AS database, active, temporary, wal_status, safe_wal_size,"
                               " pg_wal_lsn_diff(" +
@@ -172,6 +175,7 @@ void read_slots(Server &server)
         slot.invalidation_reason = rows.at(r, "invalidation_reason").text();
         slot.active = rows.at(r, "active").boolean();
         slot.temporary = rows.at(r, "temporary").boolean();
+        slot.synced = rows.at(r, "synced").boolean();
         slot.retained_bytes = optional_integer(rows.at(r, "retained"));
         slot.safe_bytes = optional_integer(rows.at(r, "safe_wal_size"));
         slot.xmin_age = optional_integer(rows.at(r, "xmin_age"));
@@ -184,12 +188,13 @@ void read_slots(Server &server)
 void read_standbys(Server &server)
 {
     const std::string head = server.in_recovery ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()";
-    const Result rows = query("SELECT pid, application_name, client_addr::text AS address, state, sync_state,"
-                              " pg_wal_lsn_diff(" +
-                              head +
-                              ", replay_lsn)::int8 AS lag_bytes,"
-                              " extract(epoch FROM replay_lag)::float8 AS replay_lag,"
-                              " age(backend_xmin)::int8 AS xmin_age FROM pg_stat_replication");
+    const Result rows =
+        query("SELECT pid, application_name, client_addr::text AS address, state, sync_state,"
+              " pg_wal_lsn_diff(" +
+              head +
+              ", coalesce(replay_lsn, flush_lsn))::int8 AS lag_bytes," // pg_receivewal replays nothing
+              " extract(epoch FROM replay_lag)::float8 AS replay_lag,"
+              " age(backend_xmin)::int8 AS xmin_age FROM pg_stat_replication");
     for (size_t r = 0; r < rows.size(); ++r) {
         Standby standby;
         standby.name = rows.at(r, "application_name").text();
@@ -207,9 +212,11 @@ void read_standbys(Server &server)
 void read_subscriptions(Server &server)
 {
     const Result rows =
-        query("SELECT s.subname::text AS name, s.subenabled, a.pid IS NOT NULL AS running,"
+        query("SELECT s.subname::text AS name, s.subenabled,"
+              // parallel apply workers (16) have rows of their own
+              " EXISTS (SELECT FROM pg_stat_subscription a WHERE a.subid = s.oid AND a.relid IS NULL"
+              " AND a.pid IS NOT NULL) AS running,"
               " e.apply_error_count, e.sync_error_count FROM pg_subscription s"
-              " LEFT JOIN pg_stat_subscription a ON a.subid = s.oid AND a.relid IS NULL"
               " LEFT JOIN pg_stat_subscription_stats e ON e.subid = s.oid"
               " WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())");
     for (size_t r = 0; r < rows.size(); ++r)
@@ -224,8 +231,8 @@ void read_archiver(Server &server)
         query("SELECT archived_count, failed_count, last_failed_wal,"
               " extract(epoch FROM clock_timestamp() - last_archived_time)::float8 AS since_archived,"
               " extract(epoch FROM clock_timestamp() - last_failed_time)::float8 AS since_failed,"
-              " current_setting('archive_mode') AS mode, nullif(current_setting('archive_command'), "
-              "'(disabled)') ||"
+              " current_setting('archive_mode') AS mode,"
+              " coalesce(nullif(current_setting('archive_command'), '(disabled)'), '') ||"
               " current_setting('archive_library') AS target FROM pg_stat_archiver");
     Archiver archiver;
     archiver.on =
@@ -257,7 +264,7 @@ void read_checkpoints(Server &server)
               "by_backends,"
               " coalesce(io.fsyncs, 0)::int8 AS fsyncs,"
               " extract(epoch FROM clock_timestamp() - c.stats_reset)::float8 AS since_reset,"
-              " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo"
+              " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo, k.redo_lsn"
               " FROM pg_stat_checkpointer c, pg_control_checkpoint() k,"
               " (SELECT sum(writes) AS writes, sum(fsyncs) AS fsyncs FROM pg_stat_io"
               " WHERE backend_type = 'client backend' AND object = 'relation' AND context = 'normal') io"
@@ -265,15 +272,18 @@ void read_checkpoints(Server &server)
               "by_backends,"
               " b.buffers_backend_fsync AS fsyncs,"
               " extract(epoch FROM clock_timestamp() - b.stats_reset)::float8 AS since_reset,"
-              " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo"
+              " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo, k.redo_lsn"
               " FROM pg_stat_bgwriter b, pg_control_checkpoint() k";
-    const Result rows = query(sql);
+    const Result rows =
+        query(base::format("SELECT *, pg_wal_lsn_diff(%s, redo_lsn)::int8 AS wal_since_redo FROM (%s) c",
+                           server.in_recovery ? "pg_last_wal_replay_lsn()" : "pg_current_wal_lsn()", sql));
     server.checkpoints = Checkpoints{rows.at(0, "timed").integer(),
                                      rows.at(0, "requested").integer(),
                                      rows.at(0, "by_backends").integer(),
                                      rows.at(0, "fsyncs").integer(),
                                      optional_real(rows.at(0, "since_reset")),
-                                     optional_real(rows.at(0, "since_redo"))};
+                                     optional_real(rows.at(0, "since_redo")),
+                                     optional_integer(rows.at(0, "wal_since_redo"))};
 }
 
 void read_wal(Server &server)
@@ -376,13 +386,7 @@ void read_progress(Server &server)
 
 void read_configuration_files(Server &server)
 {
-    topic(server, "configuration files", [&server] {
-        const Result files =
-            query("SELECT format('%s line %s: %s: %s', sourcefile, sourceline, name, error) AS line"
-                  " FROM pg_file_settings WHERE error IS NOT NULL");
-        for (size_t r = 0; r < files.size(); ++r)
-            server.setting_file_errors.push_back(files.at(r, "line").text());
-    });
+    topic(server, "configuration files", [&server] { read_setting_file_errors(server); });
     topic(server, "pg_hba.conf", [&server] {
         const Result files =
             query("SELECT format('line %s: %s', line_number, error) AS line FROM pg_hba_file_rules"
@@ -449,6 +453,12 @@ Server read_server()
     topic(server, "WAL", [&server] { read_wal(server); });
     topic(server, "pg_stat_statements", [&server] { read_statements(server); });
     topic(server, "progress", [&server] { read_progress(server); });
+    topic(server, "standby replay", [&server] { read_standby_replay(server); });
+    topic(server, "extensions", [&server] { read_extensions(server); });
+    topic(server, "notification queue", [&server] { read_notify_queue(server); });
+    topic(server, "disk space", [&server] { read_volumes(server); });
+    server.multixact_member_bytes = multixact_member_bytes();
+    server.memory_bytes = memory_bytes();
     read_configuration_files(server);
     find_horizon(server);
     return server;

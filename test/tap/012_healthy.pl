@@ -1,0 +1,70 @@
+# No alarm on a healthy server: idle and new, under pgbench's load, and freshly restored.  Default settings.
+
+use strict;
+use warnings FATAL => 'all';
+
+use IPC::Run;
+use OpsRunbook;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# The test framework's servers are neither durable nor of the default size.
+my $node = new_node(
+	'healthy',
+	fsync => 'on',
+	max_connections => 100,
+	wal_level => 'replica',
+	max_wal_senders => 10,
+	max_wal_size => '1GB',
+	shared_buffers => '128MB',
+	max_worker_processes => 8,
+	autovacuum => 'on');
+
+sub no_alarm
+{
+	my ($database, $name) = @_;
+	is( $node->safe_psql($database,
+			"SELECT alert_level, metric, object_name, message FROM performance.check_alerts() WHERE alert_level IN ('WARNING', 'CRITICAL')"
+		),
+		'', "no alarm: $name");
+	is( $node->safe_psql($database,
+			"SELECT metric, message FROM performance.check_alerts() WHERE alert_level = 'UNKNOWN'"
+		),
+		'', "nothing unmeasured that a superuser may see: $name")
+	  if $name =~ /idle/;
+}
+
+$node->safe_psql('postgres', 'CREATE EXTENSION pg_stat_statements');
+no_alarm('postgres', 'an idle new database');
+
+$node->safe_psql('postgres', 'CREATE DATABASE bench');
+$node->safe_psql('bench', 'CREATE EXTENSION pg_stat_statements; CREATE EXTENSION opsrunbook');
+$node->command_ok([ 'pgbench', '-i', '-s', '5', '-q', 'bench' ], 'pgbench tables');
+no_alarm('bench', 'just loaded');
+
+my $output = '';
+my $pgbench = IPC::Run::start([ 'pgbench', '-c', '4', '-T', '15', '-n', '-h', $node->host, '-p', $node->port, 'bench' ],
+	'>', \$output, '2>', \$output);
+ok(wait_for($node, 'SELECT count(*) >= 1000 FROM pgbench_history', 't', 'bench'), 'pgbench is at work');
+my $looks = 0;
+while ($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE datname = 'bench' AND backend_type = 'client backend'") > 0
+	&& $looks++ < 5)
+{
+	no_alarm('bench', "under load, look $looks");
+}
+ok($pgbench->finish, 'pgbench ended well') or diag($output);
+cmp_ok($looks, '>', 0, 'looked while pgbench was at work');
+no_alarm('bench', 'after the load');
+
+my $dump = $node->basedir . '/bench.dump';
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, 'bench' ], 'dumped');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok([ 'pg_restore', '-d', 'restored', $dump ], 'restored');
+no_alarm('restored', 'freshly restored');
+cmp_ok(
+	$node->safe_psql('restored', "SELECT score FROM calculate_database_health_score() WHERE component = 'overall'"),
+	'>', 90, 'a freshly restored database is in excellent health');
+
+$node->stop;
+done_testing();

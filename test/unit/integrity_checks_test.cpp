@@ -1,0 +1,118 @@
+#include "checks_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+using namespace opsrunbook;
+using namespace opsrunbook::test;
+
+namespace {
+
+TEST(ChecksumFailures, OneIsLethal)
+{
+    Observations seen = healthy();
+    seen.server.databases.front().checksum_failures = 0;
+    EXPECT_EQ(status("checksum_failures", seen), Status::ok);
+    seen.server.databases.front().checksum_failures = 1;
+    EXPECT_EQ(status("checksum_failures", seen), Status::critical);
+    EXPECT_TRUE(worst("checksum_failures", seen).lethal);
+}
+
+TEST(ChecksumFailures, SharedCatalogsCount)
+{
+    Observations seen = healthy();
+    seen.server.shared_checksum_failures = 2; // datid 0
+    EXPECT_EQ(worst("checksum_failures", seen).object, "shared relations");
+}
+
+TEST(ChecksumFailures, OffIsSaidButNoAlarm)
+{
+    Observations seen = healthy();
+    set(seen, "data_checksums", "off");
+    const Outcome outcome = run("checksum_failures", seen);
+    EXPECT_EQ(outcome.status, Status::ok);
+    EXPECT_NE(outcome.checked.find("checksums are off"), std::string::npos);
+}
+
+TEST(CollationVersion, Databases)
+{
+    Observations seen = healthy();
+    observed::Database &database = seen.server.databases.front();
+    EXPECT_EQ(status("collation_version", seen), Status::ok); // C has no version
+    database.name = "My App";
+    database.collation_version = "2.31";
+    database.actual_collation_version = "2.31";
+    EXPECT_EQ(status("collation_version", seen), Status::ok);
+    database.actual_collation_version = "2.36";
+    const Finding finding = worst("collation_version", seen);
+    EXPECT_EQ(finding.status, Status::warning);
+    EXPECT_EQ(finding.fix,
+              "REINDEX DATABASE \"My App\"; ALTER DATABASE \"My App\" REFRESH COLLATION VERSION;");
+    database.current = false;
+    EXPECT_EQ(worst("collation_version", seen).fix.substr(0, 2), "--");
+}
+
+TEST(CollationVersion, CollationsOfIndexes)
+{
+    Observations seen = healthy();
+    seen.server.outdated_collations = {{"public.german", "153.14", "153.120"}};
+    EXPECT_EQ(worst("collation_version", seen).object, "collation public.german");
+}
+
+TEST(InvalidDatabases, HalfDropped)
+{
+    Observations seen = healthy();
+    EXPECT_EQ(status("invalid_databases", seen), Status::ok);
+    observed::Database half;
+    half.name = "Half";
+    half.invalid = true;
+    seen.server.databases.push_back(half);
+    EXPECT_EQ(worst("invalid_databases", seen).fix, "DROP DATABASE \"Half\";");
+}
+
+TEST(Space, Disk)
+{
+    constexpr int64_t gigabyte = int64_t{1} << 30;
+    Observations seen = healthy();
+    EXPECT_EQ(status("disk_space", seen), Status::ok);
+    const auto with_free = [&seen](int64_t free_gb, int64_t total_gb) {
+        seen.server.volumes = {{"data directory, pg_wal", "/data", total_gb * gigabyte, free_gb * gigabyte}};
+        return status("disk_space", seen);
+    };
+    EXPECT_EQ(with_free(15, 100), Status::ok);
+    EXPECT_EQ(with_free(14, 100), Status::warning);
+    EXPECT_EQ(with_free(4, 100), Status::critical);
+    EXPECT_FALSE(worst("disk_space", seen).lethal);
+    EXPECT_EQ(with_free(1, 100), Status::critical);
+    EXPECT_TRUE(worst("disk_space", seen).lethal);
+    EXPECT_EQ(with_free(300, 10000), Status::ok); // 3 % of 10 TB
+    seen.server.unseen["disk space of tablespace x"] = "/x: No such file or directory";
+    EXPECT_EQ(status("disk_space", seen), Status::unknown);
+}
+
+TEST(Space, NotifyQueue)
+{
+    Observations seen = healthy();
+    seen.server.notify_queue_pct = 50;
+    EXPECT_EQ(status("notify_queue", seen), Status::ok);
+    seen.server.notify_queue_pct = 51;
+    EXPECT_EQ(status("notify_queue", seen), Status::warning);
+    seen.server.notify_queue_pct = 76;
+    EXPECT_EQ(status("notify_queue", seen), Status::critical);
+    seen.server.notify_queue_pct.reset(); // a standby
+    EXPECT_EQ(status("notify_queue", seen), Status::ok);
+}
+
+TEST(Space, MultixactMembers)
+{
+    Observations seen = healthy();
+    seen.server.multixact_member_bytes = int64_t{10} << 30; // of 20 GB: just below half
+    EXPECT_EQ(status("multixact_members", seen), Status::ok);
+    seen.server.multixact_member_bytes = int64_t{11} << 30;
+    EXPECT_EQ(status("multixact_members", seen), Status::warning);
+    seen.server.multixact_member_bytes = int64_t{16} << 30;
+    EXPECT_EQ(status("multixact_members", seen), Status::critical);
+    seen.server.multixact_member_bytes.reset();
+    EXPECT_EQ(status("multixact_members", seen), Status::unknown);
+}
+
+} // namespace
