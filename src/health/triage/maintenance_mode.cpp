@@ -183,7 +183,7 @@ Value exit_maintenance_mode(const pg::Arguments &)
                        previous.text().c_str());
     if (read_only > 0)
         text += format("; %s started meanwhile and stays read-only until it reconnects (SELECT * FROM "
-                       "performance.reset_idle_connections(0); makes idle ones)",
+                       "performance.reset_idle_connections(0); disconnects the idle ones)",
                        base::plural(read_only, "session").c_str());
     return text;
 }
