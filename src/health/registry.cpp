@@ -11,9 +11,8 @@ std::vector<const Check *> all_checks()
     std::vector<const Check *> all;
     for (const std::span<const Check> &table :
          {wraparound_checks(), vacuum_checks(), locks_checks(), connections_checks(), sessions_checks(),
-          performance_checks(), statements_checks(),
-          indexes_checks(), storage_checks(), replication_checks(), wal_checks(), integrity_checks(),
-          configuration_checks()})
+          performance_checks(), statements_checks(), indexes_checks(), storage_checks(), replication_checks(),
+          wal_checks(), integrity_checks(), configuration_checks()})
         for (const Check &check : table)
             all.push_back(&check);
     return all;

@@ -1,7 +1,7 @@
 \set ECHO none
 \set QUIET 1
 \pset format unaligned
-\pset tuples_only
+\pset tuples_only on
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS dblink;
@@ -61,7 +61,7 @@ SELECT is((SELECT fix FROM opsrunbook.findings('{connections}')), 'SELECT * FROM
 SELECT isnt((SELECT count(*) FROM performance.reset_idle_connections(0)), 0::bigint, 'connections: the remedy, at once');
 SELECT ok(pg_temp.comes_true('NOT EXISTS (SELECT FROM opsrunbook.findings(''{connections}''))'), 'connections: clear again');
 SELECT pg_temp.set_thresholds('connections_pct', 75, 90);
-SELECT dblink_disconnect('one');
+SELECT dblink_disconnect('one') \g /dev/null
 
 -- active_connections and long_query
 SELECT pg_temp.link('busy') AS busy \gset
@@ -69,20 +69,20 @@ SELECT pg_temp.set_thresholds('active_connections', 0, 80);
 SELECT pg_temp.set_thresholds('longest_query_minutes', 0, 10);
 SELECT is(pg_temp.severity('long_query', 'pid ' || :busy), 'OK', 'long_query: an idle session runs nothing');
 SELECT is(pg_temp.severity('active_connections'), 'OK', 'active_connections: idle ones do not count');
-SELECT dblink_send_query('busy', 'SELECT pg_sleep(600)');
+SELECT dblink_send_query('busy', 'SELECT pg_sleep(600)') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('pg_temp.severity(''active_connections'') = ''WARNING''')), 'active_connections: a running one counts');
 SELECT is(pg_temp.severity('long_query', 'pid ' || :busy), 'WARNING', 'long_query: above the threshold');
 SELECT matches((SELECT message FROM opsrunbook.findings('{long_query}') WHERE object = 'pid ' || :busy), 'pg_sleep', 'long_query: the message has the statement');
 SELECT pg_temp.run_fix('long_query', 'pid ' || :busy);
 SELECT ok(pg_temp.comes_true(format('pg_temp.severity(''long_query'', ''pid %s'') = ''OK''', :busy)), 'long_query: the remedy clears it');
 SELECT is(pg_temp.severity('active_connections'), 'OK', 'active_connections: cleared with it');
-SELECT dblink_disconnect('busy');
+SELECT dblink_disconnect('busy') \g /dev/null
 SELECT pg_temp.link('pg_dump') AS dump \gset
-SELECT dblink_send_query('pg_dump', 'SELECT pg_sleep(600)');
+SELECT dblink_send_query('pg_dump', 'SELECT pg_sleep(600)') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = ''active'')', :dump)), 'a dump runs');
 SELECT is(pg_temp.severity('long_query', 'pid ' || :dump), 'OK', 'long_query: a dump is long by nature');
 SELECT pg_cancel_backend(:dump);
-SELECT dblink_disconnect('pg_dump');
+SELECT dblink_disconnect('pg_dump') \g /dev/null
 SELECT pg_temp.set_thresholds('active_connections', 50, 80);
 SELECT pg_temp.set_thresholds('longest_query_minutes', 5, 10);
 
@@ -94,18 +94,18 @@ ALTER ROLE "Limited one" CONNECTION LIMIT 1;
 SELECT is(pg_temp.severity('role_or_database_limit', '"Limited one"'), 'CRITICAL', 'role_or_database_limit: one of one');
 SELECT pg_temp.run_fix('role_or_database_limit', '"Limited one"');
 SELECT is(pg_temp.severity('role_or_database_limit'), 'OK', 'role_or_database_limit: the remedy clears it');
-SELECT dblink_disconnect('limited');
+SELECT dblink_disconnect('limited') \g /dev/null
 
 -- idle_in_transaction and long_transaction
 CREATE TABLE held(n integer);
 SELECT pg_temp.set_thresholds('idle_in_transaction_minutes', 0, 15);
 SELECT pg_temp.set_thresholds('longest_transaction_minutes', 0, 60);
 SELECT pg_temp.link('sitter') AS sitter \gset
-SELECT dblink_exec('sitter', 'BEGIN');
+SELECT dblink_exec('sitter', 'BEGIN') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = ''idle in transaction'')', :sitter)), 'a session sits in a transaction');
 SELECT is(pg_temp.severity('idle_in_transaction', 'pid ' || :sitter), 'OK', 'idle_in_transaction: it holds nothing and harms nobody');
 SELECT is(pg_temp.severity('long_transaction', 'pid ' || :sitter), 'OK', 'long_transaction: it holds nothing and harms nobody');
-SELECT dblink_exec('sitter', 'INSERT INTO held VALUES (1)');
+SELECT dblink_exec('sitter', 'INSERT INTO held VALUES (1)') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = ''idle in transaction'')', :sitter)), 'it wrote and sits again');
 SELECT is(pg_temp.severity('idle_in_transaction', 'pid ' || :sitter), 'WARNING', 'idle_in_transaction: a writer is found by its transaction id and locks');
 SELECT is(pg_temp.severity('long_transaction', 'pid ' || :sitter), 'WARNING', 'long_transaction: several statements, open above the threshold');
@@ -114,7 +114,7 @@ SELECT is((SELECT message LIKE '%idle_in_transaction_session_timeout is 0%' FROM
 SELECT pg_temp.run_fix('idle_in_transaction', 'pid ' || :sitter);
 SELECT ok(pg_temp.comes_true(format('pg_temp.severity(''idle_in_transaction'', ''pid %s'') = ''OK''', :sitter)), 'idle_in_transaction: the remedy clears it');
 SELECT is(pg_temp.severity('long_transaction', 'pid ' || :sitter), 'OK', 'long_transaction: cleared with it');
-SELECT dblink_disconnect('sitter');
+SELECT dblink_disconnect('sitter') \g /dev/null
 SELECT pg_temp.set_thresholds('idle_in_transaction_minutes', 5, 15);
 SELECT pg_temp.set_thresholds('longest_transaction_minutes', 30, 60);
 
@@ -150,7 +150,7 @@ FROM opsrunbook.findings('{connections,active_connections,long_query,long_transa
 ROLLBACK;
 SELECT is(:'blind'::text, 'UNKNOWN', 'who may not see others'' sessions gets UNKNOWN');
 SELECT is(:'remedy'::text, 'GRANT pg_read_all_stats TO watcher;', 'with the missing privilege as the remedy');
-SELECT dblink_disconnect('seen');
+SELECT dblink_disconnect('seen') \g /dev/null
 
 DROP ROLE "Limited one", watcher;
 SELECT * FROM finish();

@@ -1,7 +1,7 @@
 \set ECHO none
 \set QUIET 1
 \pset format unaligned
-\pset tuples_only
+\pset tuples_only on
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS dblink;
@@ -60,12 +60,12 @@ SELECT is(pg_temp.severity('blocked_sessions'), 'OK', 'nobody waits');
 SELECT is((SELECT count(*) FROM performance.blocking_tree), 0::bigint, 'and the tree is empty');
 
 -- A reader that idles in its transaction, a DDL that waits for it, and a reader that queues behind the DDL.
-SELECT dblink_exec('root', 'BEGIN');
+SELECT dblink_exec('root', 'BEGIN') \g /dev/null
 SELECT n FROM dblink('root', 'SELECT n FROM "Odd schema"."T"') AS d(n integer);
-SELECT dblink_exec('middle', 'BEGIN');
-SELECT dblink_send_query('middle', 'ALTER TABLE "Odd schema"."T" ADD COLUMN m integer');
+SELECT dblink_exec('middle', 'BEGIN') \g /dev/null
+SELECT dblink_send_query('middle', 'ALTER TABLE "Odd schema"."T" ADD COLUMN m integer') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('pg_blocking_pids(%s) = ARRAY[%s]', :middle, :root)), 'the ALTER TABLE waits');
-SELECT dblink_send_query('leaf', 'SELECT count(*) FROM "Odd schema"."T"');
+SELECT dblink_send_query('leaf', 'SELECT count(*) FROM "Odd schema"."T"') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('%s = ANY (pg_blocking_pids(%s))', :middle, :leaf)), 'a reader queues behind it');
 
 SELECT results_eq(
@@ -105,18 +105,18 @@ FROM unnest(ARRAY['opsrunbook.findings()', 'calculate_database_health_score()', 
 RESET statement_timeout;
 SELECT pg_terminate_backend(:middle);
 SELECT ok(pg_temp.comes_true('NOT EXISTS (SELECT FROM opsrunbook.findings(''{blocked_sessions}''))'), 'blocked_sessions: clear');
-SELECT dblink_disconnect(c) FROM unnest(ARRAY['root', 'middle', 'leaf']) c;
+SELECT dblink_disconnect(c) FROM unnest(ARRAY['root', 'middle', 'leaf']) c \g /dev/null
 
 -- A row lock: the tree names the table, not only a transaction id.  The holder is this very session.
 BEGIN;
 UPDATE "Odd schema"."T" SET n = 2;
-SELECT dblink_send_query('row', 'DELETE FROM "Odd schema"."T"');
+SELECT dblink_send_query('row', 'DELETE FROM "Odd schema"."T"') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('cardinality(pg_blocking_pids(%s)) > 0', :row)), 'a DELETE waits for a row');
 SELECT results_eq('SELECT root_pid, blocked_pid, relation FROM performance.blocking_tree',
     format($$VALUES (pg_backend_pid(), %s, '"Odd schema"."T"')$$, :row), 'blocking_tree: the caller himself as the root, and the row''s table');
 COMMIT;
 SELECT ok(pg_temp.comes_true(format('pg_blocking_pids(%s) = ''{}''', :row)), 'it goes on');
-SELECT dblink_disconnect('row');
+SELECT dblink_disconnect('row') \g /dev/null
 
 SELECT is(pg_temp.severity('autovacuum_blocked'), 'OK', 'autovacuum_blocked: nothing waits');
 

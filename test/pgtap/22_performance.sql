@@ -1,7 +1,7 @@
 \set ECHO none
 \set QUIET 1
 \pset format unaligned
-\pset tuples_only
+\pset tuples_only on
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS dblink;
@@ -76,13 +76,13 @@ SELECT ok(pg_temp.comes_true('pg_temp.severity(''rollbacks'') = ''OK'''), 'rollb
 -- deadlocks and temporary files: rates, and none over a window of seconds
 CREATE TABLE pair AS SELECT n FROM generate_series(1, 2) n;
 SELECT pg_temp.link('other');
-SELECT dblink_exec(c, 'SET deadlock_timeout = ''10ms''') FROM unnest(ARRAY['worker', 'other']) c;
-SELECT dblink_exec('worker', 'BEGIN; UPDATE pair SET n = n WHERE n = 1');
-SELECT dblink_exec('other', 'BEGIN; UPDATE pair SET n = n WHERE n = 2');
-SELECT dblink_send_query('worker', 'UPDATE pair SET n = n WHERE n = 2');
-SELECT dblink_exec('other', 'UPDATE pair SET n = n WHERE n = 1', false);
-SELECT dblink_disconnect('other');
-SELECT dblink_disconnect('worker');
+SELECT dblink_exec(c, 'SET deadlock_timeout = ''10ms''') FROM unnest(ARRAY['worker', 'other']) c \g /dev/null
+SELECT dblink_exec('worker', 'BEGIN; UPDATE pair SET n = n WHERE n = 1') \g /dev/null
+SELECT dblink_exec('other', 'BEGIN; UPDATE pair SET n = n WHERE n = 2') \g /dev/null
+SELECT dblink_send_query('worker', 'UPDATE pair SET n = n WHERE n = 2') \g /dev/null
+SELECT dblink_exec('other', 'UPDATE pair SET n = n WHERE n = 1', false) \g /dev/null
+SELECT dblink_disconnect('other') \g /dev/null
+SELECT dblink_disconnect('worker') \g /dev/null
 SELECT ok(pg_temp.comes_true('(SELECT deadlocks > 0 FROM pg_stat_database WHERE datname = current_database())'), 'a deadlock is counted');
 SELECT pg_temp.set_thresholds('deadlocks_per_day', 0, 100);
 SELECT is(pg_temp.severity('deadlocks'), 'OK', 'deadlocks: no rate over a window of seconds');

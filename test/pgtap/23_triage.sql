@@ -1,7 +1,7 @@
 \set ECHO none
 \set QUIET 1
 \pset format unaligned
-\pset tuples_only
+\pset tuples_only on
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS dblink;
@@ -56,7 +56,7 @@ GRANT pg_monitor TO watcher;
 SELECT pg_temp.link('runner') AS runner \gset
 SELECT pg_temp.link('idler') AS idler \gset
 SELECT is((SELECT count(*) FROM performance.kill_long_queries(30)), 0::bigint, 'kill_long_queries: nothing runs for long');
-SELECT dblink_send_query('runner', 'SELECT pg_sleep(600), ''mine''');
+SELECT dblink_send_query('runner', 'SELECT pg_sleep(600), ''mine''') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM performance.active_queries WHERE pid = %s AND state = ''active'')', :runner)), 'active_queries shows it');
 BEGIN;
 SET LOCAL ROLE watcher;
@@ -69,7 +69,7 @@ SELECT results_eq(format('SELECT killed_pid, query_duration_minutes, query_text,
 SELECT ok(EXISTS (SELECT FROM pg_stat_activity WHERE pid = :runner), 'kill_long_queries: its session lives on');
 SELECT throws_ok('SELECT * FROM performance.kill_long_queries(-1)', '22023', NULL, 'kill_long_queries: a negative time is refused');
 SELECT throws_ok('SELECT * FROM performance.kill_long_queries(NULL)', '22023', NULL, 'kill_long_queries: and so is NULL');
-SELECT dblink_disconnect('runner');
+SELECT dblink_disconnect('runner') \g /dev/null
 
 -- One that ignores the cancel: it catches it and goes on.
 CREATE FUNCTION stubborn() RETURNS void LANGUAGE plpgsql AS $$
@@ -82,22 +82,22 @@ BEGIN
     END LOOP;
 END $$;
 SELECT pg_temp.link('stubborn') AS stubborn \gset
-SELECT dblink_send_query('stubborn', 'SELECT stubborn()');
+SELECT dblink_send_query('stubborn', 'SELECT stubborn()') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = ''active'')', :stubborn)), 'a statement that ignores cancels runs');
 SELECT is((SELECT method FROM performance.kill_long_queries(0) WHERE killed_pid = :stubborn), 'terminate', 'kill_long_queries: who ignores the cancel is disconnected');
 SELECT ok(pg_temp.comes_true(format('NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)', :stubborn)), 'kill_long_queries: and gone');
-SELECT dblink_disconnect('stubborn');
+SELECT dblink_disconnect('stubborn') \g /dev/null
 
 -- reset_idle_connections
 SELECT pg_temp.link('sitter') AS sitter \gset
-SELECT dblink_exec('sitter', 'BEGIN');
+SELECT dblink_exec('sitter', 'BEGIN') \g /dev/null
 SELECT ok(pg_temp.comes_true(format('(SELECT count(*) = 2 FROM pg_stat_activity WHERE pid IN (%s, %s) AND state LIKE ''idle%%'')', :sitter, :idler)), 'one idles, one in a transaction');
 SELECT is((SELECT count(*) FROM performance.reset_idle_connections()), 0::bigint, 'reset_idle_connections: not idle for ten minutes');
 SELECT is((SELECT array_agg(pid) FROM performance.reset_idle_connections(0, false) WHERE pid IN (:sitter, :idler)), ARRAY[:idler], 'reset_idle_connections: transactions are spared when asked');
 SELECT results_eq(format('SELECT pid, state, method FROM performance.reset_idle_connections(0) WHERE pid = %s', :sitter),
     format($$VALUES (%s, 'idle in transaction', 'terminate')$$, :sitter), 'reset_idle_connections: and ended otherwise');
 SELECT ok(NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid IN (:sitter, :idler)) OR pg_temp.comes_true(format('NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid IN (%s, %s))', :sitter, :idler)), 'reset_idle_connections: both are gone');
-SELECT dblink_disconnect(c) FROM unnest(ARRAY['idler', 'sitter']) c;
+SELECT dblink_disconnect(c) FROM unnest(ARRAY['idler', 'sitter']) c \g /dev/null
 
 -- connection_pool_status
 SELECT is((SELECT status FROM performance.connection_pool_status WHERE state = 'active'), 'OK', 'connection_pool_status: room enough');
@@ -143,11 +143,11 @@ SELECT is(pg_temp.hint_of($$SELECT dblink_exec('after', 'DELETE FROM counted')$$
 \endif
 SELECT is((SELECT count(*) FROM dblink('after', 'SELECT count(*) FROM opsrunbook.findings()') AS d(n bigint)), 1::bigint, 'what reads works in it');
 SELECT throws_ok($$SELECT dblink_exec('after', 'BEGIN READ ONLY; SELECT opsrunbook.exit_maintenance_mode()')$$, NULL, NULL, 'dblink_exec wants a command');
-SELECT dblink_exec('after', 'ROLLBACK');
+SELECT dblink_exec('after', 'ROLLBACK') \g /dev/null
 SELECT matches((SELECT t FROM dblink('after', 'SELECT opsrunbook.exit_maintenance_mode()') AS d(t text)), '^maintenance mode ended after ', 'exit_maintenance_mode: also from a session that is read-only by it');
 SELECT is((SELECT active OR read_only_in_force FROM opsrunbook.maintenance_mode), false, 'maintenance_mode: off again');
 SELECT is((SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())), 0::bigint, 'nothing is left of it in the database''s settings');
-SELECT dblink_disconnect('after');
+SELECT dblink_disconnect('after') \g /dev/null
 
 -- with sessions disconnected, and a previous setting put back
 SELECT format('ALTER DATABASE %I SET default_transaction_read_only = off', current_database()) \gexec
@@ -157,21 +157,21 @@ SELECT is((SELECT sessions_terminated FROM opsrunbook.maintenance_period WHERE l
 SELECT opsrunbook.exit_maintenance_mode();
 SELECT is((SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())),
     ARRAY['default_transaction_read_only=off'], 'exit_maintenance_mode: the setting is what it was');
-SELECT dblink_disconnect('before');
+SELECT dblink_disconnect('before') \g /dev/null
 
 -- rights
 BEGIN;
 SET LOCAL ROLE watcher;
 SELECT throws_ok('SELECT * FROM opsrunbook.enter_maintenance_mode(''me too'')', '42501', NULL, 'enter_maintenance_mode: for the database''s owner');
 SELECT lives_ok('SELECT * FROM performance.blocking_tree', 'blocking_tree: for pg_monitor');
-ROLLBACK;
+COMMIT;
 BEGIN;
 SET LOCAL ROLE bystander;
 SELECT throws_ok(format('SELECT * FROM %s', r), '42501', NULL, r || ': not for everybody')
 FROM unnest(ARRAY['performance.kill_long_queries(30)', 'performance.reset_idle_connections(10)', 'performance.optimize_cache()', 'performance.active_queries',
     'performance.connection_pool_status', 'performance.blocking_tree', 'opsrunbook.list_blocking_tree()', 'opsrunbook.exit_maintenance_mode()']) r;
 SELECT lives_ok('SELECT reason FROM opsrunbook.maintenance_mode', 'maintenance_mode: for everybody');
-ROLLBACK;
+COMMIT;
 
 DROP ROLE watcher, bystander;
 SELECT * FROM finish();
