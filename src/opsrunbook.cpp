@@ -1,6 +1,7 @@
 // The module: magic block and what happens when it is loaded.
 #include "pg/postgres.hpp"
 
+#include "pg/maintenance_mode.hpp"
 #include "pg/settings.hpp"
 
 #pragma GCC visibility push(default)
@@ -12,5 +13,6 @@ void _PG_init(void);
 
 void _PG_init(void)
 {
+    opsrunbook::pg::define_maintenance_reason();
     opsrunbook::pg::define_settings();
 }

@@ -36,8 +36,10 @@ struct Session {
     base::Value::Integers blocked_by;
     std::optional<double> query_seconds, transaction_seconds, state_seconds, wait_seconds; // until now
     std::optional<int64_t> xid_age, xmin_age;
-    bool visible = true; // false: another role's, and the caller may not read it
-    bool ours = false;   // a worker of this extension
+    std::string waits_for, wait_mode; // the object of the lock it waits for, and the lock's mode
+    int64_t locks_held = 0;           // on relations and other objects, not on its own transaction ids
+    bool visible = true;              // false: another role's, and the caller may not read it
+    bool ours = false;                // a worker of this extension
 };
 
 // Who keeps old row versions alive.
@@ -144,6 +146,7 @@ struct Statements {
     std::vector<Statement> top; // by total time, the current database's
     double total_ms = 0;        // of all of them
     int64_t distinct = 0, evicted = 0;
+    std::optional<double> since_reset_seconds; // the window of all of these counters
 };
 
 struct Sequence {
@@ -167,13 +170,16 @@ struct Server {
     bool preloaded = false; // this module stands in shared_preload_libraries
     bool statements_preloaded = false;
     std::optional<base::Timestamp> started;
+    // No counter is older: a crash drops them all.  The window of what was never reset by itself.
+    std::optional<base::Timestamp> counting_since;
     std::string user;
     std::optional<int64_t> database_bytes;
     int64_t max_connections = 0, reserved_connections = 0, autovacuum_workers_busy = 0;
     std::vector<Database> databases;
-    std::optional<int64_t> shared_checksum_failures; // of shared relations (datid 0)
-    std::vector<Session> sessions;
-    std::vector<HorizonHolder> horizon; // the oldest first
+    std::optional<int64_t> shared_checksum_failures;       // of shared relations (datid 0)
+    std::vector<Session> sessions;                         // all but the caller's own
+    std::map<std::string, int64_t> role_connection_limits; // of the roles that have one and are bound by it
+    std::vector<HorizonHolder> horizon;                    // the oldest first
     std::vector<Slot> slots;
     std::vector<Standby> standbys;
     std::vector<Subscription> subscriptions;

@@ -9,6 +9,7 @@
 #include "pg/arguments.hpp"
 
 #include "health/health.hpp"
+#include "health/triage/triage.hpp"
 
 namespace opsrunbook::pg {
 
@@ -83,5 +84,12 @@ FUNCTION(rows, check_system_health, reader, health::check_system_health);
 FUNCTION(rows, health_check, reader, health::recovery_health_check);
 FUNCTION(rows, findings, reader, health::findings);
 FUNCTION(rows, list_checks, anyone, health::list_checks);
+
+FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);
+FUNCTION(rows, kill_long_queries, reader, health::kill_long_queries);
+FUNCTION(rows, reset_idle_connections, reader, health::reset_idle_connections);
+FUNCTION(rows, optimize_cache, reader, health::optimize_cache);
+FUNCTION(rows, enter_maintenance_mode, actor, health::enter_maintenance_mode);
+FUNCTION(value, exit_maintenance_mode, actor, health::exit_maintenance_mode);
 
 #pragma GCC visibility pop

@@ -8,8 +8,10 @@ namespace opsrunbook::health {
 std::span<const Check> wraparound_checks();
 std::span<const Check> vacuum_checks();
 std::span<const Check> connections_checks();
+std::span<const Check> sessions_checks();
 std::span<const Check> locks_checks();
 std::span<const Check> performance_checks();
+std::span<const Check> statements_checks();
 std::span<const Check> indexes_checks();
 std::span<const Check> storage_checks();
 std::span<const Check> space_checks();

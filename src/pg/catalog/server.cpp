@@ -45,11 +45,14 @@ void read_basics(Server &server)
         query("SELECT now() AS now, current_setting('server_version_num')::int4 AS version,"
               " pg_is_in_recovery() AS in_recovery, pg_postmaster_start_time() AS started,"
               " current_user::text AS username,"
-              " current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS statements");
+              " current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS statements,"
+              " least((SELECT stats_reset FROM pg_stat_bgwriter), (SELECT stats_reset FROM pg_stat_wal),"
+              " (SELECT stats_reset FROM pg_stat_archiver)) AS counting_since");
     server.now = *row.at(0, "now").timestamp();
     server.version = static_cast<int>(row.at(0, "version").integer());
     server.in_recovery = row.at(0, "in_recovery").boolean();
     server.started = row.at(0, "started").timestamp();
+    server.counting_since = row.at(0, "counting_since").timestamp();
     server.user = row.at(0, "username").text();
     server.statements_preloaded = row.at(0, "statements").boolean();
     server.preloaded = settings().preloaded;
@@ -96,19 +99,37 @@ void read_databases(Server &server)
 
 void read_sessions(Server &server)
 {
-    const Result rows =
-        query("SELECT a.pid, a.usename::text AS username, a.datname::text AS database, a.application_name, "
-              "a.state, a.query,"
-              " a.backend_type, a.wait_event_type, a.wait_event,"
-              " extract(epoch FROM clock_timestamp() - a.query_start)::float8 AS query_seconds,"
-              " extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS transaction_seconds,"
-              " extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_seconds,"
-              " extract(epoch FROM clock_timestamp() - w.since)::float8 AS wait_seconds,"
-              " age(a.backend_xid)::int8 AS xid_age, age(a.backend_xmin)::int8 AS xmin_age,"
-              " CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blocked_by,"
-              " a.query IS DISTINCT FROM '<insufficient privilege>' AS visible"
-              " FROM pg_stat_activity a LEFT JOIN (SELECT l.pid, min(l.waitstart) AS since FROM pg_locks l"
-              " WHERE NOT l.granted GROUP BY l.pid) w ON w.pid = a.pid WHERE a.pid <> pg_backend_pid()");
+    // The server keeps the first picture of its sessions that a transaction took; ours is to be of now.
+    query("SELECT pg_stat_clear_snapshot()");
+    const Result rows = query(
+        "SELECT a.pid, a.usename::text AS username, a.datname::text AS database, a.application_name, "
+        "a.state, a.query,"
+        " a.backend_type, a.wait_event_type, a.wait_event,"
+        " extract(epoch FROM clock_timestamp() - a.query_start)::float8 AS query_seconds,"
+        " extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS transaction_seconds,"
+        " extract(epoch FROM clock_timestamp() - a.state_change)::float8 AS state_seconds,"
+        " extract(epoch FROM clock_timestamp() - w.since)::float8 AS wait_seconds,"
+        " age(a.backend_xid)::int8 AS xid_age, age(a.backend_xmin)::int8 AS xmin_age,"
+        " CASE WHEN a.wait_event_type = 'Lock' THEN pg_blocking_pids(a.pid) END AS blocked_by,"
+        " w.waits_for, w.wait_mode, w.held,"
+        " a.query IS DISTINCT FROM '<insufficient privilege>' AS visible"
+        " FROM pg_stat_activity a LEFT JOIN (SELECT l.pid, min(l.waitstart) AS since,"
+        " max(l.mode) FILTER (WHERE NOT l.granted) AS wait_mode,"
+        // Who waits for a row waits for the other's transaction id, and holds the row's own lock.
+        " coalesce(max(l.what) FILTER (WHERE NOT l.granted AND l.locktype <> 'transactionid'),"
+        " max(l.what) FILTER (WHERE l.locktype = 'tuple'),"
+        " max(l.what) FILTER (WHERE NOT l.granted)) AS waits_for,"
+        " count(*) FILTER (WHERE l.granted AND l.locktype NOT IN ('virtualxid', 'transactionid')) AS held"
+        " FROM (SELECT k.pid, k.waitstart, k.mode, k.granted, k.locktype,"
+        " CASE WHEN k.granted AND k.locktype <> 'tuple' THEN NULL" // need not be named
+        " WHEN k.relation IS NOT NULL AND k.database IN (0, d.oid) THEN k.relation::regclass::text"
+        " WHEN k.relation IS NOT NULL THEN 'relation ' || k.relation"
+        " WHEN k.locktype = 'transactionid' THEN 'transaction ' || k.transactionid"
+        " WHEN k.locktype = 'virtualxid' THEN 'virtual transaction ' || k.virtualxid"
+        " WHEN k.locktype = 'advisory' THEN format('advisory lock (%s, %s)', k.classid, k.objid)"
+        " ELSE k.locktype END AS what"
+        " FROM pg_locks k, pg_database d WHERE d.datname = current_database() AND k.pid IS NOT NULL) l"
+        " GROUP BY l.pid) w ON w.pid = a.pid WHERE a.pid <> pg_backend_pid()");
     for (size_t r = 0; r < rows.size(); ++r) {
         Session session;
         session.pid = static_cast<int>(rows.at(r, "pid").integer());
@@ -127,11 +148,18 @@ void read_sessions(Server &server)
         session.xid_age = optional_integer(rows.at(r, "xid_age"));
         session.xmin_age = optional_integer(rows.at(r, "xmin_age"));
         session.blocked_by = rows.at(r, "blocked_by").integers();
+        session.waits_for = rows.at(r, "waits_for").text();
+        session.wait_mode = rows.at(r, "wait_mode").text();
+        session.locks_held = rows.at(r, "held").integer();
         session.visible = rows.at(r, "visible").boolean();
         session.ours = session.kind.starts_with("opsrunbook");
         server.autovacuum_workers_busy += session.kind == "autovacuum worker";
         server.sessions.push_back(std::move(session));
     }
+    const Result limits = query("SELECT rolname::text AS name, rolconnlimit FROM pg_roles"
+                                " WHERE rolconnlimit > 0 AND NOT rolsuper");
+    for (size_t r = 0; r < limits.size(); ++r)
+        server.role_connection_limits[limits.at(r, "name").text()] = limits.at(r, "rolconnlimit").integer();
 }
 
 void read_prepared(Server &server)
@@ -360,12 +388,13 @@ void read_statements(Server &server)
         statements.distinct = rows.at(r, "distinct_count").integer();
         statements.top.push_back(std::move(statement));
     }
-    if (extension.at(0, "minor").integer() >= 9)
-        statements.evicted =
-            query("SELECT dealloc FROM " + base::quote_identifier(extension.at(0, "schema").text()) +
-                  ".pg_stat_statements_info")
-                .at(0, size_t{0})
-                .integer();
+    if (extension.at(0, "minor").integer() >= 9) {
+        const Result info = query(
+            "SELECT dealloc, extract(epoch FROM clock_timestamp() - stats_reset)::float8 AS since FROM " +
+            base::quote_identifier(extension.at(0, "schema").text()) + ".pg_stat_statements_info");
+        statements.evicted = info.at(0, "dealloc").integer();
+        statements.since_reset_seconds = optional_real(info.at(0, "since"));
+    }
     server.statements = std::move(statements);
 }
 
@@ -435,6 +464,15 @@ void read_settings(Server &server)
     server.reserved_connections =
         static_cast<int64_t>(server.setting_number("superuser_reserved_connections", 0) +
                              server.setting_number("reserved_connections", 0));
+}
+
+Server read_sessions_only()
+{
+    Server server;
+    read_basics(server);
+    read_sessions(server);
+    read_prepared(server);
+    return server;
 }
 
 Server read_server()

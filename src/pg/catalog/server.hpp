@@ -9,6 +9,9 @@ namespace opsrunbook::pg {
 // Server::unseen says why.
 observed::Server read_server();
 
+// Basics, sessions and prepared transactions, for flows that look at who does what right now.
+observed::Server read_sessions_only();
+
 // Just the settings (Server::settings), for flows that need nothing else.
 void read_settings(observed::Server &server);
 

@@ -1,0 +1,34 @@
+#pragma once
+// Rates from counters that run since a reset.
+
+#include <algorithm>
+#include <optional>
+
+#include "observed/server.hpp"
+
+namespace opsrunbook::health {
+
+constexpr double shortest_window = 600; // seconds; what happened in less says nothing about the usual
+
+constexpr double an_hour = 3600, a_day = 86400;
+
+// How many a unit of time.  Nothing when the window is unknown or too short to tell; a window shorter than
+// the unit is not extrapolated, so three in twenty minutes are three a day until more is known.
+inline std::optional<double> rate(double count, std::optional<double> window_seconds, double unit_seconds)
+{
+    if (!window_seconds || *window_seconds < shortest_window)
+        return std::nullopt;
+    return count * unit_seconds / std::max(*window_seconds, unit_seconds);
+}
+
+// Since when a database's counters run, in seconds.  One that was never reset counts since its creation or
+// the last crash: then the age of the oldest counters bounds the window, and rates come out too low, never
+// too high.
+inline std::optional<double> window_of(const observed::Server &server, const observed::Database &database)
+{
+    const std::optional<base::Timestamp> since =
+        database.stats_reset ? database.stats_reset : server.counting_since;
+    return since ? std::optional((server.now - *since).seconds()) : std::nullopt;
+}
+
+} // namespace opsrunbook::health

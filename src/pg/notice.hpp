@@ -1,0 +1,11 @@
+#pragma once
+// A word to the caller beside the result.
+
+#include <string>
+
+namespace opsrunbook::pg {
+
+void notice(const std::string &message, const std::string &hint = {});
+void warning(const std::string &message, const std::string &hint = {});
+
+} // namespace opsrunbook::pg

@@ -1,0 +1,136 @@
+\set ECHO none
+\set QUIET 1
+\pset format unaligned
+\pset tuples_only on
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS dblink;
+CREATE EXTENSION IF NOT EXISTS opsrunbook;
+
+-- Another session of this database, by name.
+CREATE FUNCTION pg_temp.link(name text, username text DEFAULT CURRENT_USER) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM dblink_connect(name, format('dbname=%L host=%L port=%s user=%L application_name=%L', current_database(),
+        split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), username, name));
+    RETURN (SELECT pid FROM dblink(name, 'SELECT pg_backend_pid()') AS d(pid integer));
+END $$;
+
+-- Waits for a condition, at most ten seconds; what it ends up as.
+CREATE FUNCTION pg_temp.comes_true(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    is_true boolean;
+BEGIN
+    FOR look IN 1 .. 500 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        EXECUTE 'SELECT ' || condition INTO is_true;
+        EXIT WHEN is_true;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+    RETURN coalesce(is_true, false);
+END $$;
+
+CREATE FUNCTION pg_temp.severity(wanted text, about text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce((SELECT severity FROM opsrunbook.findings(ARRAY[wanted]) WHERE about IS NULL OR object = about LIMIT 1), 'OK')
+$$;
+
+CREATE FUNCTION pg_temp.run_fix(wanted text, about text DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    remedy text;
+BEGIN
+    SELECT fix INTO STRICT remedy FROM opsrunbook.findings(ARRAY[wanted]) WHERE about IS NULL OR object = about LIMIT 1;
+    EXECUTE remedy;
+END $$;
+
+CREATE FUNCTION pg_temp.set_thresholds(metric text, at_warning numeric, at_critical numeric) RETURNS void LANGUAGE sql AS $$
+    UPDATE performance.alert_thresholds SET warning_threshold = at_warning, critical_threshold = at_critical WHERE metric_name = metric
+$$;
+
+SELECT no_plan();
+CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
+
+CREATE FUNCTION pg_temp.churn(commits integer, rolled_back integer) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM dblink_exec('worker', 'BEGIN; COMMIT', false) FROM generate_series(1, commits);
+    PERFORM dblink_exec('worker', 'BEGIN; ROLLBACK', false) FROM generate_series(1, rolled_back);
+    -- commits alone do not make a session report: it must have read something
+    PERFORM count(*) FROM dblink('worker', 'SELECT pg_stat_force_next_flush()::text FROM pg_class LIMIT 1') AS d(t text);
+END $$;
+
+SELECT is((SELECT count(*) FROM opsrunbook.findings('{cache_hit_ratio,temp_files,deadlocks,rollbacks,conflicts,slow_statements,dominant_statement,statement_evictions}')),
+    0::bigint, 'a fresh database raises no alarm about its performance');
+
+-- rollbacks: a floor first, then the share
+SELECT pg_temp.link('worker');
+SELECT pg_stat_reset();
+SELECT pg_temp.churn(0, 150);
+SELECT ok(pg_temp.comes_true('(SELECT xact_rollback >= 150 FROM pg_stat_database WHERE datname = current_database())'), '150 rollbacks are counted');
+SELECT is(pg_temp.severity('rollbacks'), 'OK', 'rollbacks: too few transactions to tell');
+SELECT pg_temp.churn(1400, 0);
+SELECT ok(pg_temp.comes_true('(SELECT xact_commit >= 1400 FROM pg_stat_database WHERE datname = current_database())'), '1,400 commits are counted');
+SELECT is(pg_temp.severity('rollbacks'), 'OK', 'rollbacks: below ten percent');
+SELECT pg_temp.churn(0, 200);
+SELECT ok(pg_temp.comes_true('pg_temp.severity(''rollbacks'') = ''WARNING'''), 'rollbacks: above ten percent');
+SELECT pg_temp.churn(2200, 0);
+SELECT ok(pg_temp.comes_true('pg_temp.severity(''rollbacks'') = ''OK'''), 'rollbacks: clear once they are rare again');
+
+-- deadlocks and temporary files: rates, and none over a window of seconds
+CREATE TABLE pair AS SELECT n FROM generate_series(1, 2) n;
+SELECT pg_temp.link('other');
+SELECT dblink_exec(c, 'SET deadlock_timeout = ''10ms''') FROM unnest(ARRAY['worker', 'other']) c \g /dev/null
+SELECT dblink_exec('worker', 'BEGIN; UPDATE pair SET n = n WHERE n = 1') \g /dev/null
+SELECT dblink_exec('other', 'BEGIN; UPDATE pair SET n = n WHERE n = 2') \g /dev/null
+SELECT dblink_send_query('worker', 'UPDATE pair SET n = n WHERE n = 2') \g /dev/null
+SELECT dblink_exec('other', 'UPDATE pair SET n = n WHERE n = 1', false) \g /dev/null
+SELECT dblink_disconnect('other') \g /dev/null
+SELECT dblink_disconnect('worker') \g /dev/null
+SELECT ok(pg_temp.comes_true('(SELECT deadlocks > 0 FROM pg_stat_database WHERE datname = current_database())'), 'a deadlock is counted');
+SELECT pg_temp.set_thresholds('deadlocks_per_day', 0, 100);
+SELECT is(pg_temp.severity('deadlocks'), 'OK', 'deadlocks: no rate over a window of seconds');
+SELECT pg_temp.set_thresholds('deadlocks_per_day', 5, 100);
+
+-- cache_hit_ratio: a floor first, then a table too large to stay cached (its scans go round a small ring)
+SELECT setting::bigint / 4 + 100 AS pages, setting::bigint <= 131072 AS small_cache FROM pg_settings WHERE name = 'shared_buffers' \gset
+\if :small_cache
+CREATE TABLE wide AS SELECT repeat('x', 1900) AS filler FROM generate_series(1, 4 * :pages);
+SET default_statistics_target = 1;
+ANALYZE wide;
+SET max_parallel_workers_per_gather = 0;
+SELECT pg_stat_force_next_flush();
+SELECT pg_stat_reset();
+SELECT is(pg_temp.severity('cache_hit_ratio'), 'OK', 'cache_hit_ratio: too few accesses to tell');
+DO $$ BEGIN FOR i IN 1 .. 60000 / (SELECT pages FROM (SELECT setting::integer / 4 + 100 AS pages FROM pg_settings WHERE name = 'shared_buffers') p) + 1 LOOP PERFORM count(*) FROM wide; END LOOP; END $$;
+SELECT pg_stat_force_next_flush();
+SELECT ok(pg_temp.comes_true('(SELECT blks_read + blks_hit > 50000 FROM pg_stat_database WHERE datname = current_database())'), 'more than 50,000 blocks are asked for');
+SELECT is(pg_temp.severity('cache_hit_ratio'), 'CRITICAL', 'cache_hit_ratio: hardly anything is found in the cache');
+SELECT is((SELECT severity FROM detect_performance_bottlenecks() WHERE bottleneck = 'cache_hit_ratio'), 'CRITICAL', 'cache_hit_ratio: a bottleneck');
+SELECT isnt((SELECT action_required FROM performance.optimize_cache() WHERE metric = 'cache hit ratio'), 'none', 'optimize_cache: asks for action');
+SELECT is((SELECT action_required FROM performance.optimize_cache() WHERE metric = 'table public.wide'), 'look for a missing index', 'optimize_cache: names the table that misses');
+SELECT pg_stat_reset();
+SELECT is(pg_temp.severity('cache_hit_ratio'), 'OK', 'cache_hit_ratio: clear once the counters start anew');
+DROP TABLE wide;
+\else
+SELECT skip('shared_buffers is too large to outgrow here', 7);
+\endif
+SELECT cmp_ok((SELECT count(*) FROM performance.optimize_cache()), '>=', 3::bigint, 'optimize_cache: at least three rows');
+SELECT is((SELECT count(*) FROM performance.optimize_cache() WHERE fix_command IS NOT NULL AND action_required = 'none'), 0::bigint, 'optimize_cache: a command only where something is to be done');
+
+-- slow_statements
+SELECT current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS counted \gset
+\if :counted
+SELECT pg_temp.set_thresholds('slow_statement_mean_ms', 30, NULL);
+SELECT pg_sleep(0.2); SELECT pg_sleep(0.2); SELECT pg_sleep(0.2); SELECT pg_sleep(0.2);
+SELECT is((SELECT count(*) FROM opsrunbook.findings('{slow_statements}') WHERE message LIKE '%pg_sleep(%'), 0::bigint, 'slow_statements: four calls are too few');
+SELECT pg_sleep(0.2);
+SELECT is((SELECT severity FROM opsrunbook.findings('{slow_statements}') WHERE message LIKE '%pg_sleep(%'), 'WARNING', 'slow_statements: slow on average, five calls');
+SELECT cmp_ok((SELECT impact_pct FROM detect_performance_bottlenecks() WHERE bottleneck = 'slow_statements' AND description LIKE '%pg_sleep(%'), '>', 1::numeric,
+    'slow_statements: with its share of the time');
+SELECT is((SELECT count(*) FROM opsrunbook.findings('{dominant_statement}')), 0::bigint, 'dominant_statement: a second in all dominates nothing');
+SELECT pg_temp.set_thresholds('slow_statement_mean_ms', 1000, NULL);
+SELECT is((SELECT count(*) FROM opsrunbook.findings('{slow_statements}') WHERE message LIKE '%pg_sleep(%'), 0::bigint, 'slow_statements: not by the usual threshold');
+\endif
+DROP EXTENSION pg_stat_statements;
+SELECT is((SELECT severity FROM opsrunbook.findings('{slow_statements}')), 'UNKNOWN', 'slow_statements: UNKNOWN without pg_stat_statements');
+SELECT pg_temp.run_fix('slow_statements');
+SELECT isnt(pg_temp.severity('slow_statements'), 'UNKNOWN', 'slow_statements: its remedy installs it');
+
+SELECT * FROM finish();
