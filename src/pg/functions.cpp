@@ -8,6 +8,7 @@
 
 #include "pg/arguments.hpp"
 
+#include "advice/bloat/bloat.hpp"
 #include "health/health.hpp"
 
 namespace opsrunbook::pg {
@@ -83,5 +84,8 @@ FUNCTION(rows, check_system_health, reader, health::check_system_health);
 FUNCTION(rows, health_check, reader, health::recovery_health_check);
 FUNCTION(rows, findings, reader, health::findings);
 FUNCTION(rows, list_checks, anyone, health::list_checks);
+FUNCTION(rows, measure_bloat, reader, advice::measure_bloat_of);
+FUNCTION(rows, estimate_bloat, reader, advice::estimate_bloat);
+FUNCTION(rows, analyze_index_efficiency, reader, advice::analyze_index_efficiency);
 
 #pragma GCC visibility pop
