@@ -175,12 +175,12 @@ done < <(run -At -c "SELECT name, relation, pg_relation_size(relation) FROM case
 run <<'SQL'
 \pset footer off
 \pset numericlocale on
-CREATE VIEW judged AS SELECT *, abs(pct - truth) AS error, truth BETWEEN low - 0.005 AND high + 0.005 AS inside FROM results;
+CREATE VIEW judged AS SELECT ctid AS place, *, abs(pct - truth) AS error, truth BETWEEN low - 0.005 AND high + 0.005 AS inside FROM results;
 SELECT name, max(pages) AS pages, round(avg(sampled)) AS sampled, round(avg(truth), 2) AS truth_pct, round(avg(pct), 2) AS mean_pct,
        round(avg(error), 2) AS mean_error, round(max(error), 2) AS worst, round(avg(high - low) / 2, 2) AS half_width,
        round(100.0 * avg(inside::int)) AS inside_pct, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ms)::numeric, 2) AS ms,
        round(max(ms), 2) AS ms_max
-FROM judged GROUP BY name ORDER BY min(ctid);
+FROM judged GROUP BY name ORDER BY min(place);
 SELECT count(DISTINCT name) AS cases, count(*) AS samples, round(avg(error), 3) AS mean_error, round(max(error), 2) AS worst_error,
        round(100.0 * avg(inside::int), 1) AS inside_pct FROM judged;
 SELECT name, round(max(truth_ms), 1) AS pgstattuple_ms, round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ms)::numeric, 2) AS sampled_ms,

@@ -12,7 +12,7 @@ std::vector<const Check *> all_checks()
     for (const std::span<const Check> &table :
          {wraparound_checks(), vacuum_checks(), locks_checks(), connections_checks(), performance_checks(),
           indexes_checks(), storage_checks(), replication_checks(), wal_checks(), integrity_checks(),
-          configuration_checks()})
+          configuration_checks(), bloat_checks()})
         for (const Check &check : table)
             all.push_back(&check);
     return all;

@@ -11,8 +11,9 @@ namespace opsrunbook::observed {
 struct Bloat {
     uint32_t relation = 0;
     bool index = false;
-    std::string method;     // "all pages", "sample of 812 pages"; empty: not measured
-    std::string unmeasured; // why; empty: measured
+    std::string method;         // "all pages", "sample of 812 pages"; empty: not measured
+    std::string unmeasured;     // why; empty: measured
+    bool out_of_budget = false; // why: others came first
     int64_t bytes = 0;
     int64_t pages = 0;
     int64_t sampled = 0;

@@ -289,10 +289,13 @@ std::vector<Bloat> observe_bloat(const Relations &relations)
             limits.half_width = 2;
             limits.first_look = std::min<uint64_t>(limits.first_look, 100);
             observed.push_back(measure_bloat(candidates[i].relation, limits));
+            observed.back().index = relations.table(candidates[i].relation) == nullptr;
             continue;
         }
         Bloat &bloat = observed.emplace_back();
         bloat.relation = candidates[i].relation;
+        bloat.index = relations.table(bloat.relation) == nullptr;
+        bloat.out_of_budget = true;
         bloat.unmeasured = "the time for sampling was used up";
         bloat.confidence = "withheld";
     }

@@ -11,9 +11,10 @@ namespace opsrunbook::advice {
 
 namespace {
 
-// A page never seen may be all waste or none.  Two imagined pages at these ends widen the interval by
-// 139 / n points, so that a sample without any spread still does not claim certainty.
-constexpr double imagined_spread = 100.0 * 100.0 / 2;
+// A kind of page that the sample did not meet may be all waste or none: three of n pages could be so with a
+// chance of 5 %.  Three imagined steps from one end to the other widen the interval by 240 / n points, so
+// that a sample without any spread does not claim certainty.
+constexpr double imagined_spread = 3 * 100.0 * 100.0 / 2;
 
 void sort_by_position(Stratum &stratum)
 {
@@ -139,7 +140,7 @@ std::vector<uint64_t> allocate(std::vector<Stratum> &looked_at, double half_widt
     const double needed = spread * spread / (allowed * allowed + variance / all);
     const double total = std::min(needed, static_cast<double>(budget));
     for (size_t i = 0; i < looked_at.size(); ++i) {
-        const auto wanted = static_cast<uint64_t>(std::ceil(total * share[i] / spread));
+        const auto wanted = static_cast<uint64_t>(std::min(total * share[i] / spread + 0.999, total));
         counts.push_back(
             std::min(looked_at[i].pages, std::max<uint64_t>(wanted, looked_at[i].samples.size())));
     }

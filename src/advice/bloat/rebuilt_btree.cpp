@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "base/no_server_headers.hpp"
 
@@ -87,69 +88,81 @@ void add_group(Packer &packer, const BtreeShape &shape, const KeyGroup &group)
     }
 }
 
-double group_bytes(const KeyGroup &group, int rows)
+// The live share of a page is told by few rows, so how its groups thin out is taken from it and its
+// neighbours in the file.
+std::vector<double> neighbourhood_shares(const std::vector<BtreePage> &pages)
 {
-    const int most = rows_in_posting(group.key_bytes);
-    const int full = rows / most, rest = rows % most;
-    return full * (posting_bytes(group.key_bytes, most) + line_pointer) +
-           (rest ? posting_bytes(group.key_bytes, rest) + line_pointer : 0);
+    constexpr size_t reach = 10;
+    std::vector<double> sums = {0}, counts = {0};
+    for (const BtreePage &page : pages) {
+        const bool leaf = page.kind == observed::BtreePageKind::leaf && !page.groups.empty();
+        sums.push_back(sums.back() + (leaf ? page.live_share : 0));
+        counts.push_back(counts.back() + leaf);
+    }
+    std::vector<double> shares;
+    for (size_t i = 0; i < pages.size(); ++i) {
+        const size_t from = i < reach ? 0 : i - reach, to = std::min(pages.size(), i + reach + 1);
+        const double count = counts[to] - counts[from];
+        shares.push_back(count > 0 ? (sums[to] - sums[from]) / count : 1);
+    }
+    return shares;
 }
 
-// Expected bytes of a deduplicated group when each of its rows stays with the given chance.
-double thinned_bytes(const KeyGroup &group, double stays)
-{
-    constexpr int few = 16;
-    if (group.rows > few)
-        return group_bytes(group, std::max(1, static_cast<int>(std::lround(group.rows * stays))));
-    double chance = std::pow(1 - stays, group.rows), expected = 0; // of exactly `rows` rows
-    for (int rows = 1; rows <= group.rows; ++rows) {
-        chance *= (group.rows - rows + 1) / static_cast<double>(rows) * stays / (1 - stays);
-        expected += chance * group_bytes(group, rows);
+// Which rows of a group stay when each does with the given chance: drawn for small groups, the mean for large
+// ones.
+class Thinning {
+public:
+    int rows_of(int rows, double stays)
+    {
+        constexpr int few = 16;
+        if (stays >= 1)
+            return rows;
+        if (rows > few)
+            return static_cast<int>(rows * stays + 0.5);
+        int kept = 0;
+        for (int row = 0; row < rows; ++row)
+            kept += static_cast<double>(random()) < stays * static_cast<double>(std::minstd_rand::max());
+        return kept;
     }
-    return expected;
-}
 
-double kept_share(const BtreeShape &shape, const BtreePage &page)
-{
-    if (!shape.deduplicates || page.live_share >= 1 || page.live_share <= 0)
-        return page.live_share;
-    double before = 0, after = 0;
-    for (const KeyGroup &group : page.groups) {
-        before += group.repeat * group_bytes(group, group.rows);
-        after += group.repeat * thinned_bytes(group, page.live_share);
-    }
-    return before > 0 ? after / before : 1;
-}
+private:
+    std::minstd_rand random{1}; // the same pages give the same answer
+};
 
 } // namespace
 
 std::vector<double> rebuilt_leaf_pages(const BtreeShape &shape, const std::vector<BtreePage> &pages)
 {
     Packer packer(shape.fillfactor);
+    Thinning thinning;
+    const std::vector<double> shares =
+        shape.deduplicates ? neighbourhood_shares(pages) : std::vector<double>(pages.size(), 1);
     std::vector<double> taken;
     taken.reserve(pages.size());
     int carried = 0; // rows of the group that began on a page before
-    for (const BtreePage &page : pages) {
-        if (page.kind != observed::BtreePageKind::leaf) {
+    for (size_t p = 0; p < pages.size(); ++p) {
+        const BtreePage &page = pages[p];
+        if (page.kind != observed::BtreePageKind::leaf || shares[p] <= 0) {
             taken.push_back(0);
             continue;
         }
         const double before = packer.position();
         for (size_t i = 0; i < page.groups.size(); ++i) {
-            KeyGroup group = page.groups[i];
-            const int repeat = group.repeat;
-            // A group that goes on elsewhere ends in full posting lists here; what is left over fills up with
-            // a like left-over of the next page met.
-            if (shape.deduplicates && page.continues_right && i + 1 == page.groups.size() && repeat == 1) {
-                const int most = rows_in_posting(group.key_bytes);
-                const int rows = group.rows + carried;
-                carried = rows % most;
-                group.rows = static_cast<uint16_t>(rows - carried);
+            const KeyGroup &group = page.groups[i];
+            for (int times = 0; times < group.repeat; ++times) {
+                int rows = thinning.rows_of(group.rows, shares[p]);
+                // A group that goes on elsewhere ends in full posting lists here; what is left over fills up
+                // with a like left-over of the next page met.
+                const bool last = i + 1 == page.groups.size() && times + 1 == group.repeat;
+                if (shape.deduplicates && page.continues_right && last) {
+                    rows += carried;
+                    carried = rows % rows_in_posting(group.key_bytes);
+                    rows -= carried;
+                }
+                add_group(packer, shape, {group.key_bytes, static_cast<uint16_t>(rows), 1});
             }
-            for (int times = 0; times < repeat; ++times)
-                add_group(packer, shape, group);
         }
-        taken.push_back((packer.position() - before) * kept_share(shape, page));
+        taken.push_back((packer.position() - before) * page.live_share / shares[p]);
     }
     return taken;
 }

@@ -16,5 +16,6 @@ std::span<const Check> replication_checks();
 std::span<const Check> wal_checks();
 std::span<const Check> integrity_checks();
 std::span<const Check> configuration_checks();
+std::span<const Check> bloat_checks();
 
 } // namespace opsrunbook::health
