@@ -16,10 +16,15 @@ namespace {
 // that a sample without any spread does not claim certainty.
 constexpr double imagined_spread = 3 * 100.0 * 100.0 / 2;
 
-void sort_by_position(Stratum &stratum)
+// By position, each page once: a second look may have drawn a page of the first again.
+void put_in_order(Stratum &stratum)
 {
     std::sort(stratum.samples.begin(), stratum.samples.end(),
               [](const Sample &a, const Sample &b) { return a.position < b.position; });
+    stratum.samples.erase(
+        std::unique(stratum.samples.begin(), stratum.samples.end(),
+                    [](const Sample &a, const Sample &b) { return a.position == b.position; }),
+        stratum.samples.end());
 }
 
 double mean_of(const Stratum &stratum)
@@ -104,7 +109,7 @@ Estimate estimate_mean(std::vector<Stratum> &strata)
     for (Stratum &stratum : strata) {
         if (stratum.pages == 0)
             continue;
-        sort_by_position(stratum);
+        put_in_order(stratum);
         const double weight = static_cast<double>(stratum.pages) / all;
         const double n = static_cast<double>(std::max<size_t>(stratum.samples.size(), 1));
         estimate.mean += weight * mean_of(stratum);
@@ -123,7 +128,7 @@ std::vector<uint64_t> allocate(std::vector<Stratum> &looked_at, double half_widt
     std::vector<double> share; // of the pages to read
     double spread = 0, variance = 0;
     for (Stratum &stratum : looked_at) {
-        sort_by_position(stratum);
+        put_in_order(stratum);
         const double weight = all > 0 ? static_cast<double>(stratum.pages) / all : 0;
         // The first look may have met less spread than there is: at least two points, and a little more.
         const double page = std::max(2.0, 1.15 * std::sqrt(page_variance(stratum)));

@@ -35,7 +35,7 @@ struct Estimate {
 // pages.  The seed alone decides.
 std::vector<uint32_t> spread_ranks(uint64_t pages, uint64_t count, uint64_t seed);
 
-// The mean over all pages of all strata.  Sorts the samples.
+// The mean over all pages of all strata.  Sorts the samples; a page that is there twice counts once.
 Estimate estimate_mean(std::vector<Stratum> &strata);
 
 // How many pages to read of each stratum, all in all at most `budget`, so that the half width of the interval

@@ -117,18 +117,25 @@ std::vector<uint32_t> blocks(uint64_t population, uint64_t count)
     return ranks;
 }
 
+// Rows of each leaf page to look up: fewer when many pages are read, for the sum decides.
+int looks(const SamplingLimits &limits, uint64_t pages)
+{
+    return static_cast<int>(std::clamp<uint64_t>(limits.looked_up / std::max<uint64_t>(pages, 1), 2, 8));
+}
+
 void measure_btree(pg::PageSampler &sampler, const SamplingLimits &limits, Bloat &bloat)
 {
     const uint64_t population = sampler.pages - 1;
     const bool whole = population <= limits.whole;
-    std::vector<BtreePage> read = sampler.btree_pages(
-        blocks(population, whole ? population : limits.first_look), limits.looked_up, seed());
+    const uint64_t first = whole ? population : std::min(population, limits.first_look);
+    std::vector<BtreePage> read =
+        sampler.btree_pages(blocks(population, first), looks(limits, first), seed());
     std::vector<Stratum> strata = {rebuilt(sampler, read)};
     if (!whole) {
         const uint64_t wanted = allocate(strata, limits.half_width, limits.most).front();
         if (wanted > read.size()) {
             const std::vector<BtreePage> more =
-                sampler.btree_pages(blocks(population, wanted - read.size()), limits.looked_up, seed());
+                sampler.btree_pages(blocks(population, wanted - read.size()), looks(limits, wanted), seed());
             read.insert(read.end(), more.begin(), more.end());
             strata = {rebuilt(sampler, read)};
         }

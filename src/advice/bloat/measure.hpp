@@ -12,7 +12,7 @@ struct SamplingLimits {
     uint64_t first_look = 400; // pages that tell how many more are needed
     uint64_t most = 3000;      // pages of one relation
     double half_width = 0.7;   // of the interval, in points: where reading more stops
-    int looked_up = 8;         // rows of each leaf page looked up in the table
+    uint64_t looked_up = 4000; // rows of an index looked up in its table, about
 
     SamplingLimits within(uint64_t pages) const; // nothing above `pages`
 };
