@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "advice/bloat/bloat.hpp"
+#include "advice/bloat/candidates.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/database.hpp"

@@ -1,12 +1,11 @@
 #include "advice/bloat/bloat.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "advice/bloat/candidates.hpp"
 #include "advice/bloat/measure.hpp"
 #include "advice/bloat/recommend.hpp"
-#include "advice/bloat/triage.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "observed/pages.hpp"
@@ -45,62 +44,10 @@ uint64_t budget_of(const pg::Arguments &arguments)
     return static_cast<uint64_t>(budget);
 }
 
-bool changed(const Table &table)
-{
-    return table.relation.rows < 0 || table.counters.modified_since_analyze > 0 ||
-           table.counters.inserted_since_vacuum > 0;
-}
-
-// As the catalogs have it, or from the file where they are behind.
-uint64_t pages_of(const Relation &relation, bool stale)
-{
-    return stale ? static_cast<uint64_t>(pg::relation_file_bytes(relation) / observed::page_bytes)
-                 : static_cast<uint64_t>(relation.pages);
-}
-
 const Relation &named(const Relations &relations, const Relation &relation) // what a command names
 {
     const auto owner = relations.toast_owner.find(relation.oid);
     return owner == relations.toast_owner.end() ? relation : relations.tables[owner->second].relation;
-}
-
-bool temporary(const Relations &relations, const Relation &relation)
-{
-    const observed::Schema *schema = relations.schema(relation.schema);
-    return schema == nullptr || schema->temporary;
-}
-
-// Rows that changed since the relation was last brought in order make it more urgent.
-double suspicion_of(const Table &table)
-{
-    const double rows = std::max<double>(1, static_cast<double>(table.counters.live_rows));
-    const double changes = static_cast<double>(table.counters.updated + table.counters.deleted);
-    return 1 + std::min(1.0, changes / rows) +
-           std::min(1.0, static_cast<double>(table.counters.dead_rows) / rows);
-}
-
-// Measures the candidates that the triage lets through; the others say why not.
-std::vector<Bloat> measure_all(const std::vector<Candidate> &candidates, const Triage &triage)
-{
-    const std::vector<uint64_t> allotted = allot(candidates, triage);
-    std::vector<Bloat> measured;
-    measured.reserve(candidates.size());
-    for (size_t i = 0; i < candidates.size(); ++i) {
-        if (allotted[i] > 0) {
-            measured.push_back(measure_bloat(candidates[i].relation, SamplingLimits().within(allotted[i])));
-            continue;
-        }
-        Bloat &bloat = measured.emplace_back();
-        bloat.relation = candidates[i].relation;
-        bloat.bytes = static_cast<int64_t>(candidates[i].pages) * observed::page_bytes;
-        bloat.confidence = "withheld";
-        bloat.unmeasured =
-            candidates[i].pages < triage.smallest
-                ? "smaller than 64 kB: nothing to gain"
-                : base::format("the budget of %s went to larger relations",
-                               base::plural(static_cast<int64_t>(triage.budget), "page").c_str());
-    }
-    return measured;
 }
 
 Value when_measured(const Bloat &bloat, Value value)
@@ -155,24 +102,7 @@ void estimate_bloat(const pg::Arguments &arguments, pg::Rows &rows)
     Triage triage;
     triage.budget = budget_of(arguments);
     const Relations relations = pg::read_relations();
-    std::vector<Candidate> candidates;
-    std::vector<const Table *> tables;
-    for (const Table &table : relations.tables) {
-        if (!relations.user_owned(table.relation) || temporary(relations, table.relation))
-            continue;
-        const bool toast = table.relation.kind == 't';
-        // A TOAST table has counters of its own, but nobody analyzes it: its file tells its size.
-        candidates.push_back(
-            {table.relation.oid,
-             pages_of(table.relation,
-                      toast ? table.relation.pages > 0 || table.counters.inserted > 0 : changed(table)),
-             suspicion_of(table)});
-        if (toast && candidates.back().pages < triage.smallest) {
-            candidates.pop_back(); // every text column has one, mostly empty
-            continue;
-        }
-        tables.push_back(&table);
-    }
+    const auto [candidates, tables] = table_candidates(relations, triage);
     const std::vector<Bloat> measured = measure_all(candidates, triage);
     std::vector<size_t> order(measured.size());
     for (size_t i = 0; i < order.size(); ++i)
@@ -221,17 +151,7 @@ void analyze_index_efficiency(const pg::Arguments &arguments, pg::Rows &rows)
     Triage triage;
     triage.budget = budget_of(arguments);
     const Relations relations = pg::read_relations();
-    std::vector<Candidate> candidates;
-    std::vector<const observed::Index *> indexes;
-    for (const observed::Index &index : relations.indexes) {
-        const Table *table = relations.table(index.table);
-        if (!table || index.relation.kind != 'i' || !relations.user_owned(index.relation) ||
-            temporary(relations, index.relation) || table->relation.kind == 't')
-            continue;
-        candidates.push_back(
-            {index.relation.oid, pages_of(index.relation, changed(*table)), suspicion_of(*table)});
-        indexes.push_back(&index);
-    }
+    const auto [candidates, indexes] = index_candidates(relations);
     const std::vector<Bloat> measured = measure_all(candidates, triage);
     for (size_t i = 0; i < measured.size(); ++i) {
         const observed::Index &index = *indexes[i];
@@ -258,48 +178,6 @@ void analyze_index_efficiency(const pg::Arguments &arguments, pg::Rows &rows)
              known(points(bloat.low_pct)), known(points(bloat.high_pct)), known(points(bloat.deleted_pct)),
              text_or_null(bloat.method), text_or_null(bloat.unmeasured), text_or_null(remedy.command)});
     }
-}
-
-std::vector<Bloat> observe_bloat(const Relations &relations)
-{
-    constexpr int32_t large = 131072; // pages: 1 GB
-    Triage triage;
-    triage.budget = 8000;
-    triage.least = 50;
-    triage.most = 500;
-    std::vector<Candidate> candidates;
-    for (const Table &table : relations.tables)
-        if (table.relation.pages >= large && relations.user_owned(table.relation) &&
-            !temporary(relations, table.relation))
-            candidates.push_back(
-                {table.relation.oid, static_cast<uint64_t>(table.relation.pages), suspicion_of(table)});
-    for (const observed::Index &index : relations.indexes) {
-        const Table *table = relations.table(index.table);
-        if (table && index.relation.kind == 'i' && index.relation.pages >= large &&
-            relations.user_owned(index.relation) && index.valid)
-            candidates.push_back(
-                {index.relation.oid, static_cast<uint64_t>(index.relation.pages), suspicion_of(*table)});
-    }
-    const std::vector<uint64_t> allotted = allot(candidates, triage);
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-    std::vector<Bloat> observed;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-        if (allotted[i] > 0 && std::chrono::steady_clock::now() < end) {
-            SamplingLimits limits = SamplingLimits().within(allotted[i]);
-            limits.half_width = 2;
-            limits.first_look = std::min<uint64_t>(limits.first_look, 100);
-            observed.push_back(measure_bloat(candidates[i].relation, limits));
-            observed.back().index = relations.table(candidates[i].relation) == nullptr;
-            continue;
-        }
-        Bloat &bloat = observed.emplace_back();
-        bloat.relation = candidates[i].relation;
-        bloat.index = relations.table(bloat.relation) == nullptr;
-        bloat.out_of_budget = true;
-        bloat.unmeasured = "the time for sampling was used up";
-        bloat.confidence = "withheld";
-    }
-    return observed;
 }
 
 } // namespace opsrunbook::advice

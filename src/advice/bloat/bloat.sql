@@ -6,7 +6,7 @@ CREATE FUNCTION opsrunbook.measure_bloat(relation regclass, max_pages integer DE
     OUT dead_pct numeric, OUT free_pct numeric, OUT reserved_pct numeric, OUT deleted_pages_pct numeric)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_measure_bloat';
 COMMENT ON FUNCTION opsrunbook.measure_bloat(regclass, integer) IS
-'bloat of one table (dead rows and free space, as pgstattuple''s dead_tuple_percent + free_percent) or btree index (what a REINDEX would give back), in percent of its size, from at most max_pages (default 3000) of its pages, with a 95 % interval; reserved_pct: the part of free_pct that fillfactor asked for; NULL with the reason where it cannot be measured. Waits for no lock';
+'bloat of one table (dead rows and free space, as pgstattuple''s dead_tuple_percent + free_percent) or btree index (what a REINDEX would give back), in percent of its size, with a 95 % interval; a relation of at most max_pages pages (default 2000) is read completely, of a larger one at most max_pages (default 3000) are sampled; reserved_pct: the part of free_pct that fillfactor asked for; NULL with the reason where it cannot be measured. Waits for no lock';
 
 CREATE FUNCTION opsrunbook.estimate_bloat(page_budget integer DEFAULT 100000,
     OUT schemaname name, OUT tablename name, OUT table_bytes bigint, OUT table_size text, OUT bloat_bytes bigint, OUT bloat_size text,
