@@ -168,22 +168,29 @@ double live_in_block(const BtreeSource &source, const Leaf &leaf, BlockNumber bl
 // Server regime.
 Live live_share(const BtreeSource &source, const Leaf &leaf, uint32_t random, Buffer &map)
 {
+    constexpr int most_looks = 8;
     constexpr int enough = 48; // rows that tell as much of the page as is worth knowing
     SnapshotData not_vacuumable;
     InitNonVacuumableSnapshot(not_vacuumable, GlobalVisTestFor(source.table));
     const BlockNumber end = RelationGetNumberOfBlocks(source.table);
-    const int most = source.looked_up < leaf.row_count ? source.looked_up : leaf.row_count;
+    const int most = std::min({source.looked_up, leaf.row_count, most_looks});
     double sum = 0, squares = 0;
+    BlockNumber drawn[most_looks];
+    bool visible[most_looks];
+    for (int i = 0; i < most; ++i) {
+        random = random * 1664525u + 1013904223u;
+        drawn[i] = ItemPointerGetBlockNumberNoCheck(
+            &leaf.rows[(random >> 8) % static_cast<uint32_t>(leaf.row_count)]);
+        visible[i] = drawn[i] < end && (visibilitymap_get_status(source.table, drawn[i], &map) &
+                                        VISIBILITYMAP_ALL_VISIBLE) != 0;
+        if (drawn[i] < end && !visible[i])
+            ask_ahead(source.table, &drawn[i], 1);
+    }
     int looks = 0;
     for (int checked = 0; looks < most && (looks < 2 || checked < enough); ++looks) {
-        random = random * 1664525u + 1013904223u;
-        const ItemPointerData &row = leaf.rows[(random >> 8) % static_cast<uint32_t>(leaf.row_count)];
-        const BlockNumber block = ItemPointerGetBlockNumberNoCheck(&row);
-        double live = 0;
-        if (block < end)
-            live = visibilitymap_get_status(source.table, block, &map) & VISIBILITYMAP_ALL_VISIBLE
-                       ? 1
-                       : live_in_block(source, leaf, block, &not_vacuumable, checked);
+        double live = visible[looks] ? 1 : 0;
+        if (drawn[looks] < end && !visible[looks])
+            live = live_in_block(source, leaf, drawn[looks], &not_vacuumable, checked);
         sum += live;
         squares += live * live;
     }
@@ -248,7 +255,12 @@ std::vector<observed::BtreePage> read_btree_pages(const BtreeSource &source,
     const auto leaf = std::make_unique<Leaf>();
     std::minstd_rand random(static_cast<uint32_t>(seed));
     Buffer map = InvalidBuffer;
-    for (const uint32_t block : blocks) {
+    for (size_t i = 0; i < blocks.size(); ++i) {
+        const uint32_t block = blocks[i];
+        if (i % pages_a_batch == 0)
+            call([&source, &blocks, i] {
+                ask_ahead(source.index, blocks.data() + i, std::min(pages_a_batch, blocks.size() - i));
+            });
         leaf->group_count = leaf->met = leaf->row_count = leaf->killed = 0;
         const auto drawn = static_cast<uint32_t>(random());
         Copy &page = *copy;

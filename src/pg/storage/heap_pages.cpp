@@ -15,8 +15,6 @@ namespace opsrunbook::pg {
 
 namespace {
 
-constexpr size_t batch = 64; // pages a crossing of the boundary, and between two looks for a cancellation
-
 // pgstattuple of 18 stopped to subtract a line pointer and to call a page full that has no line pointer left.
 uint16_t free_bytes(Page page)
 {
@@ -64,17 +62,19 @@ std::vector<observed::HeapPage> read_heap_pages(::Relation heap, BufferAccessStr
     std::vector<observed::HeapPage> pages(blocks.size());
     size_t filled = 0;
     const auto reserve = static_cast<uint16_t>(BLCKSZ * (100 - fillfactor) / 100);
-    for (size_t from = 0; from < blocks.size(); from += batch) {
-        const std::span<const uint32_t> chunk(blocks.data() + from, std::min(batch, blocks.size() - from));
+    for (size_t from = 0; from < blocks.size(); from += pages_a_batch) {
+        const std::span<const uint32_t> chunk(blocks.data() + from,
+                                              std::min(pages_a_batch, blocks.size() - from));
         observed::HeapPage *const out = pages.data() + filled;
         filled += call([&] {
             SnapshotData dirty;
             InitDirtySnapshot(dirty);
             const BlockNumber end = RelationGetNumberOfBlocks(heap);
-            size_t read = 0;
-            for (const uint32_t block : chunk) {
-                if (block >= end)
-                    break;
+            size_t read = 0, present = chunk.size();
+            while (present > 0 && chunk[present - 1] >= end)
+                --present;
+            ask_ahead(heap, chunk.data(), present);
+            for (const uint32_t block : chunk.first(present)) {
                 const Buffer buffer = ReadBufferExtended(heap, MAIN_FORKNUM, block, RBM_NORMAL, ring);
                 LockBuffer(buffer, BUFFER_LOCK_SHARE);
                 const Page page = BufferGetPage(buffer);

@@ -6,6 +6,7 @@
 extern "C" {
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
+#include "utils/spccache.h"
 }
 
 #include "observed/pages.hpp"
@@ -16,6 +17,16 @@ namespace opsrunbook::pg {
 std::vector<observed::HeapPage> read_heap_pages(::Relation heap, BufferAccessStrategy ring,
                                                 const std::vector<uint32_t> &blocks, int fillfactor,
                                                 bool all_visible);
+
+constexpr size_t pages_a_batch = 64; // asked for ahead, so that a cold disk reads them side by side
+
+// Server regime.  effective_io_concurrency 0 of the tablespace: nothing is asked for ahead.
+inline void ask_ahead(::Relation relation, const uint32_t *blocks, size_t count)
+{
+    if (get_tablespace_io_concurrency(relation->rd_rel->reltablespace) > 0)
+        for (size_t i = 0; i < count; ++i)
+            PrefetchBuffer(relation, MAIN_FORKNUM, blocks[i]);
+}
 
 struct BtreeSource {
     ::Relation index;
