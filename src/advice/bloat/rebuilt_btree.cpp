@@ -108,8 +108,8 @@ std::vector<double> neighbourhood_shares(const std::vector<BtreePage> &pages)
     return shares;
 }
 
-// Which rows of a group stay when each does with the given chance: drawn for small groups, the mean for large
-// ones.
+// How many rows of a group stay when each does with the given chance: drawn row by row for small groups, by
+// the normal approximation for large ones.
 class Thinning {
 public:
     int rows_of(int rows, double stays)
@@ -118,7 +118,9 @@ public:
         if (stays >= 1)
             return rows;
         if (rows > few)
-            return static_cast<int>(rows * stays + 0.5);
+            return std::clamp(static_cast<int>(std::lround(
+                                  rows * stays + std::sqrt(rows * stays * (1 - stays)) * normal(random))),
+                              0, rows);
         int kept = 0;
         for (int row = 0; row < rows; ++row)
             kept += static_cast<double>(random()) < stays * static_cast<double>(std::minstd_rand::max());
@@ -127,6 +129,7 @@ public:
 
 private:
     std::minstd_rand random{1}; // the same pages give the same answer
+    std::normal_distribution<> normal;
 };
 
 } // namespace

@@ -21,6 +21,8 @@ namespace {
 
 using observed::BtreePageKind;
 
+constexpr int most_looks = 8; // of one leaf page
+
 struct Copy {
     alignas(MAXIMUM_ALIGNOF) char bytes[BLCKSZ];
 };
@@ -145,8 +147,7 @@ struct Live {
 
 // Server regime.  Leaves the buffer share-locked and unlocked again; returns the live share of the block's
 // rows.
-double live_in_block(const BtreeSource &source, const Leaf &leaf, BlockNumber block, Snapshot kept,
-                     int &checked)
+double live_in_block(const BtreeSource &source, const Leaf &leaf, BlockNumber block, Snapshot kept)
 {
     const Buffer buffer =
         ReadBufferExtended(source.table, MAIN_FORKNUM, block, RBM_NORMAL, source.table_ring);
@@ -161,23 +162,33 @@ double live_in_block(const BtreeSource &source, const Leaf &leaf, BlockNumber bl
         live += heap_hot_search_buffer(&row, source.table, buffer, kept, &found, nullptr, true);
     }
     UnlockReleaseBuffer(buffer);
-    checked += rows;
     return static_cast<double>(live) / rows;
+}
+
+// How many looks tell enough of a page: fewer where neighbours on the page are neighbours in the table, so
+// that each look tells of many rows.  Fixed before the draws, for stopping at what was drawn would bias them.
+int looks_at(const Leaf &leaf, int most)
+{
+    constexpr int enough = 48; // rows
+    int runs = 1;
+    for (int i = 1; i < leaf.row_count; ++i)
+        runs += ItemPointerGetBlockNumberNoCheck(&leaf.rows[i]) !=
+                ItemPointerGetBlockNumberNoCheck(&leaf.rows[i - 1]);
+    const int wanted = std::max(2, enough * runs / std::max(leaf.row_count, 1));
+    return std::min({wanted, most, leaf.row_count, most_looks});
 }
 
 // Server regime.
 Live live_share(const BtreeSource &source, const Leaf &leaf, uint32_t random, Buffer &map)
 {
-    constexpr int most_looks = 8;
-    constexpr int enough = 48; // rows that tell as much of the page as is worth knowing
     SnapshotData not_vacuumable;
     InitNonVacuumableSnapshot(not_vacuumable, GlobalVisTestFor(source.table));
     const BlockNumber end = RelationGetNumberOfBlocks(source.table);
-    const int most = std::min({source.looked_up, leaf.row_count, most_looks});
+    const int looks = looks_at(leaf, source.looked_up);
     double sum = 0, squares = 0;
     BlockNumber drawn[most_looks];
     bool visible[most_looks];
-    for (int i = 0; i < most; ++i) {
+    for (int i = 0; i < looks; ++i) {
         random = random * 1664525u + 1013904223u;
         drawn[i] = ItemPointerGetBlockNumberNoCheck(
             &leaf.rows[(random >> 8) % static_cast<uint32_t>(leaf.row_count)]);
@@ -186,11 +197,10 @@ Live live_share(const BtreeSource &source, const Leaf &leaf, uint32_t random, Bu
         if (drawn[i] < end && !visible[i])
             ask_ahead(source.table, &drawn[i], 1);
     }
-    int looks = 0;
-    for (int checked = 0; looks < most && (looks < 2 || checked < enough); ++looks) {
-        double live = visible[looks] ? 1 : 0;
-        if (drawn[looks] < end && !visible[looks])
-            live = live_in_block(source, leaf, drawn[looks], &not_vacuumable, checked);
+    for (int look = 0; look < looks; ++look) {
+        double live = visible[look] ? 1 : 0;
+        if (drawn[look] < end && !visible[look])
+            live = live_in_block(source, leaf, drawn[look], &not_vacuumable);
         sum += live;
         squares += live * live;
     }
