@@ -13,6 +13,7 @@ OBJS = $(SOURCES:.cpp=.o)
 INSTALL_SQL = src/schemas.sql \
 	src/health/health.sql \
 	src/health/triage/triage.sql \
+	src/advice/bloat/bloat.sql \
 	src/maintenance/maintenance.sql
 DATA_built = opsrunbook--$(EXTENSION_VERSION).sql
 

@@ -15,6 +15,7 @@
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "health/thresholds.hpp"
+#include "observed/bloat.hpp"
 #include "observed/relations.hpp"
 #include "observed/server.hpp"
 
@@ -44,6 +45,7 @@ double category_weight(Category category); // share of the score; the measured o
 struct Observations {
     observed::Relations relations;
     observed::Server server;
+    std::vector<observed::Bloat> bloat; // of the largest relations
     std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)
 };
 

@@ -1,5 +1,8 @@
 #include "health/diagnosis.hpp"
 
+#include <algorithm>
+
+#include "advice/bloat/candidates.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/catalog/standing.hpp"
@@ -14,6 +17,13 @@ namespace {
 std::optional<double> number(const base::Value &value)
 {
     return value.is_null() ? std::nullopt : std::optional(value.real());
+}
+
+bool wanted(const std::vector<std::string> &ids, std::initializer_list<std::string_view> checks)
+{
+    return ids.empty() || std::any_of(checks.begin(), checks.end(), [&ids](std::string_view check) {
+               return std::find(ids.begin(), ids.end(), check) != ids.end();
+           });
 }
 
 } // namespace
@@ -39,6 +49,8 @@ Diagnosis diagnose(const std::vector<std::string> &ids)
     seen.server = pg::read_server();
     seen.server.database_bytes = pg::database_bytes(seen.relations);
     pg::read_outdated_collations(seen.server, seen.relations);
+    if (wanted(ids, {"bloat", "index_bloat"}))
+        seen.bloat = advice::observe_bloat(seen.relations);
     diagnosis.outcomes = evaluate(seen, read_thresholds(), ids);
     return diagnosis;
 }

@@ -8,6 +8,7 @@
 
 #include "pg/arguments.hpp"
 
+#include "advice/bloat/bloat.hpp"
 #include "health/health.hpp"
 #include "health/triage/triage.hpp"
 
@@ -84,6 +85,9 @@ FUNCTION(rows, check_system_health, reader, health::check_system_health);
 FUNCTION(rows, health_check, reader, health::recovery_health_check);
 FUNCTION(rows, findings, reader, health::findings);
 FUNCTION(rows, list_checks, anyone, health::list_checks);
+FUNCTION(rows, measure_bloat, reader, advice::measure_bloat_of);
+FUNCTION(rows, estimate_bloat, reader, advice::estimate_bloat);
+FUNCTION(rows, analyze_index_efficiency, reader, advice::analyze_index_efficiency);
 
 FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);
 FUNCTION(rows, kill_long_queries, reader, health::kill_long_queries);

@@ -22,5 +22,6 @@ std::span<const Check> archiving_checks();
 std::span<const Check> integrity_checks();
 std::span<const Check> configuration_checks();
 std::span<const Check> memory_checks();
+std::span<const Check> bloat_checks();
 
 } // namespace opsrunbook::health

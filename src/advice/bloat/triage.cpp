@@ -1,0 +1,48 @@
+#include "advice/bloat/triage.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::advice {
+
+std::vector<uint64_t> allot(const std::vector<Candidate> &candidates, const Triage &triage)
+{
+    std::vector<uint64_t> allotted(candidates.size(), 0);
+    std::vector<size_t> order;
+    for (size_t i = 0; i < candidates.size(); ++i)
+        if (candidates[i].pages >= triage.smallest)
+            order.push_back(i);
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return static_cast<double>(candidates[a].pages) * candidates[a].suspicion >
+               static_cast<double>(candidates[b].pages) * candidates[b].suspicion;
+    });
+    // The highest cap a relation under which all fit; where not even the least fits, the last ones get
+    // nothing.
+    uint64_t low = std::min(triage.least, triage.most), high = triage.most;
+    const auto total = [&](uint64_t cap) {
+        uint64_t sum = 0;
+        for (const size_t i : order)
+            sum += std::min(candidates[i].pages, cap);
+        return sum;
+    };
+    while (low < high) {
+        const uint64_t cap = (low + high + 1) / 2;
+        if (total(cap) <= triage.budget)
+            low = cap;
+        else
+            high = cap - 1;
+    }
+    uint64_t left = triage.budget;
+    for (const size_t i : order) {
+        const uint64_t pages = std::min(candidates[i].pages, low);
+        if (pages > left)
+            continue;
+        allotted[i] = low;
+        left -= pages;
+    }
+    return allotted;
+}
+
+} // namespace opsrunbook::advice
