@@ -93,7 +93,9 @@ std::string size_text(int64_t bytes)
 
 std::string count_text(int64_t count)
 {
-    std::string digits = std::to_string(std::llabs(count));
+    std::string digits = std::to_string(count);
+    if (count < 0)
+        digits.erase(0, 1); // the sign; the least of all numbers has no absolute value
     for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3)
         digits.insert(static_cast<size_t>(at), ",");
     return (count < 0 ? "-" : "") + digits;
