@@ -46,3 +46,4 @@ opsrunbook--$(EXTENSION_VERSION).sql: $(INSTALL_SQL) opsrunbook.control
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION opsrunbook" to load this file. \quit'; cat $(INSTALL_SQL); } > $@
 
 include test/unit/unit.mk
+include test/boundary/boundary.mk

@@ -1,5 +1,6 @@
 #include "base/text.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstdarg>
@@ -26,6 +27,13 @@ constexpr Keyword keywords[] = {
 #undef PG_KEYWORD
 };
 
+constexpr bool before(const Keyword &keyword, std::string_view word)
+{
+    return keyword.word < word;
+}
+static_assert(std::is_sorted(std::begin(keywords), std::end(keywords),
+                             [](const Keyword &a, const Keyword &b) { return a.word < b.word; }));
+
 std::string quoted(std::string_view text, char mark)
 {
     std::string out(1, mark);
@@ -47,8 +55,8 @@ std::string quote_identifier(std::string_view name)
     bool bare = !name.empty() && lower(name[0]);
     for (char c : name)
         bare = bare && (lower(c) || (c >= '0' && c <= '9'));
-    for (const Keyword &keyword : keywords)
-        bare = bare && (keyword.unreserved || name != keyword.word);
+    const Keyword *const keyword = std::lower_bound(std::begin(keywords), std::end(keywords), name, before);
+    bare = bare && (keyword == std::end(keywords) || keyword->word != name || keyword->unreserved);
     return bare ? std::string(name) : quoted(name, '"');
 }
 
@@ -85,7 +93,9 @@ std::string size_text(int64_t bytes)
 
 std::string count_text(int64_t count)
 {
-    std::string digits = std::to_string(std::llabs(count));
+    std::string digits = std::to_string(count);
+    if (count < 0)
+        digits.erase(0, 1); // the sign; the least of all numbers has no absolute value
     for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3)
         digits.insert(static_cast<size_t>(at), ",");
     return (count < 0 ? "-" : "") + digits;
@@ -161,7 +171,7 @@ std::string one_line(std::string_view text, size_t limit)
         return out;
     while (limit > 0 && (static_cast<unsigned char>(out[limit]) & 0xC0) == 0x80)
         --limit;
-    return out.substr(0, limit) + "…";
+    return out.substr(0, limit) + "..."; // in ASCII, which every database encoding can show
 }
 
 } // namespace opsrunbook::base

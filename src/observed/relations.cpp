@@ -1,5 +1,7 @@
 #include "observed/relations.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
 
 #include "base/no_server_headers.hpp"
@@ -8,10 +10,14 @@ namespace opsrunbook::observed {
 
 const Schema *Relations::schema(Oid oid) const
 {
-    for (const Schema &candidate : schemas)
-        if (candidate.oid == oid)
-            return &candidate;
-    return nullptr;
+    const auto sorted =
+        std::lower_bound(schemas.begin(), schemas.end(), oid,
+                         [](const Schema &schema, Oid wanted) { return schema.oid < wanted; });
+    if (sorted != schemas.end() && sorted->oid == oid)
+        return &*sorted;
+    const auto found = std::find_if(schemas.begin(), schemas.end(),
+                                    [oid](const Schema &schema) { return schema.oid == oid; });
+    return found == schemas.end() ? nullptr : &*found;
 }
 
 const Table *Relations::table(Oid oid) const
@@ -22,7 +28,7 @@ const Table *Relations::table(Oid oid) const
 
 bool Relations::user_owned(const Relation &relation) const
 {
-    if (const auto owner = toast_owner.find(relation.oid); owner != toast_owner.end())
+    if (const auto owner = relation.kind == 't' ? toast_owner.find(relation.oid) : nullptr)
         return user_owned(tables[owner->second].relation);
     const Schema *home = schema(relation.schema);
     return home && !home->system;

@@ -5,14 +5,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/value.hpp"
+#include "observed/oid_map.hpp"
 
 namespace opsrunbook::observed {
-
-using Oid = uint32_t;
 
 struct Schema {
     Oid oid = 0;
@@ -122,10 +120,10 @@ struct Relations {
     std::vector<VacuumOptions> options;
     std::vector<IndexColumn> index_columns;
     std::vector<Constraint> constraints;
-    std::unordered_map<Oid, uint32_t> table_by_oid; // into tables
-    std::unordered_map<Oid, uint32_t> toast_owner;  // toast table -> owner, into tables
+    OidMap table_by_oid; // into tables
+    OidMap toast_owner;  // toast table -> owner, into tables
 
-    const Schema *schema(Oid oid) const;
+    const Schema *schema(Oid oid) const; // fast when the schemas are in the order of their OIDs
     const Table *table(Oid oid) const;
     bool user_owned(
         const Relation &relation) const; // not of a system schema; a TOAST table follows its owner

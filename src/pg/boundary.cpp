@@ -68,35 +68,42 @@ void raise(const Failure &failure)
 
 namespace {
 
+// What the body leaves in the server's memory goes with the subtransaction, so that many failed attempts in
+// one call do not add up; what it means to keep are C++ values.
 struct Subtransaction {
-    MemoryContext memory = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
+    MemoryContext const memory = CurrentMemoryContext;
+    ResourceOwner const owner = CurrentResourceOwner;
+    MemoryContext inside = nullptr;
 
-    void begin() const
+    void begin()
     {
         call([this] {
+            inside = AllocSetContextCreate(memory, "opsrunbook attempt", ALLOCSET_DEFAULT_SIZES);
             BeginInternalSubTransaction(nullptr);
-            MemoryContextSwitchTo(memory);
+            MemoryContextSwitchTo(inside);
         });
     }
     void release() const
     {
         call([this] {
             ReleaseCurrentSubTransaction();
-            restore();
+            leave();
         });
     }
     void roll_back() const
     {
         call([this] {
             RollbackAndReleaseCurrentSubTransaction();
-            restore();
+            leave();
         });
     }
-    void restore() const
+
+private:
+    void leave() const
     {
         MemoryContextSwitchTo(memory);
         CurrentResourceOwner = owner;
+        MemoryContextDelete(inside);
     }
 };
 
@@ -132,8 +139,10 @@ ServerError take_error()
 
 std::optional<ServerError> attempt_body(void (*body)(void *), void *argument)
 {
-    const Subtransaction subtransaction;
+    Subtransaction subtransaction;
     subtransaction.begin();
+    // Handlers only take note: what follows may raise, and must not do so below an active handler.
+    std::exception_ptr thrown;
     try {
         const KeepHandlers keep;
         body(argument);
@@ -141,13 +150,25 @@ std::optional<ServerError> attempt_body(void (*body)(void *), void *argument)
         return std::nullopt;
     }
     catch (const Raised &) {
-        // Left at once: what follows must not run below an active handler.
     }
     catch (...) {
-        subtransaction.roll_back();
-        throw;
+        thrown = std::current_exception();
     }
-    subtransaction.restore();
+    MemoryContextSwitchTo(subtransaction.memory);
+    if (thrown) {
+        subtransaction.roll_back();
+        std::rethrow_exception(thrown);
+    }
+    // Who cancels, or sets a statement_timeout, wants the whole statement to end.
+    if (geterrcode() == ERRCODE_QUERY_CANCELED) {
+        ErrorData *const cancelled = call([] {
+            ErrorData *const copy = CopyErrorData();
+            FlushErrorState();
+            return copy;
+        });
+        subtransaction.roll_back();
+        call([cancelled] { ReThrowError(cancelled); });
+    }
     ServerError error = take_error();
     subtransaction.roll_back();
     return error;

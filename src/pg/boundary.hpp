@@ -112,13 +112,14 @@ struct ServerError {
 };
 
 // Runs a C++ body in a subtransaction.  Nothing: it ended well.  A ServerError: the server refused, and all
-// that the body did in the database is undone.  C++ exceptions roll back and go on upwards.
+// that the body did in the database is undone.  C++ exceptions and the cancelling of the statement roll back
+// and go on upwards.
 std::optional<ServerError> attempt_body(void (*body)(void *), void *argument);
 
 template <class Body> std::optional<ServerError> attempt(Body &&body)
 {
     return attempt_body([](void *argument) { (*static_cast<std::remove_reference_t<Body> *>(argument))(); },
-                        &body);
+                        const_cast<void *>(static_cast<const void *>(&body)));
 }
 
 // The error on the server's stack, copied and flushed.  C++ regime, only at the three places that catch

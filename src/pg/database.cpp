@@ -141,7 +141,7 @@ AsHouseOwner::AsHouseOwner()
     SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 }
 
-void AsHouseOwner::end()
+AsHouseOwner::~AsHouseOwner()
 {
     SetUserIdAndSecContext(user, context);
 }

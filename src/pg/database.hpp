@@ -37,10 +37,14 @@ Result query_latest(const std::string &sql, const Parameters &parameters = {});
 
 // Runs the body's statements as the owner of the house (schema opsrunbook), as a security-definer function
 // would: only for our own statements on our own tables, never for anything that a user wrote.
+// However the body ends, the caller is itself again; SetUserIdAndSecContext() only assigns, so a destructor
+// may call it.
 class AsHouseOwner {
 public:
     AsHouseOwner();
-    void end(); // success path; after an error, transaction abort restores the user
+    AsHouseOwner(const AsHouseOwner &) = delete;
+    AsHouseOwner &operator=(const AsHouseOwner &) = delete;
+    ~AsHouseOwner();
 
 private:
     unsigned user;
@@ -49,16 +53,8 @@ private:
 
 template <class Body> auto as_house_owner(Body &&body)
 {
-    AsHouseOwner switched;
-    if constexpr (std::is_void_v<decltype(body())>) {
-        body();
-        switched.end();
-    }
-    else {
-        auto result = body();
-        switched.end();
-        return result;
-    }
+    const AsHouseOwner switched;
+    return body();
 }
 
 } // namespace opsrunbook::pg

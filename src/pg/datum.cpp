@@ -37,9 +37,15 @@ char *text_of(const Cell &cell)
         interval->time = cell.integer;
         return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)));
     }
-    default:
+    case Cell::Kind::text:
+    case Cell::Kind::json:
         return pnstrdup(cell.text.data, cell.text.size);
+    case Cell::Kind::null:
+    case Cell::Kind::texts:
+    case Cell::Kind::integers:
+        break;
     }
+    elog(ERROR, "a list cannot be turned into the type of its column");
 }
 
 // Two decimals are what people read; computing columns are bigint or double precision.
@@ -69,6 +75,12 @@ Datum interval_of(int64_t microseconds)
     return IntervalPGetDatum(interval);
 }
 
+// What does not fit goes through the type's input function, which says so.
+bool fits_bigint(const Cell &cell)
+{
+    return cell.kind == Cell::Kind::integer || (cell.real >= -0x1p63 && cell.real < 0x1p63);
+}
+
 Datum texts_of(const Cell &cell)
 {
     const size_t count = cell.texts->size();
@@ -85,9 +97,12 @@ Datum integers_of(const Cell &cell, Oid type)
     const size_t count = cell.integers->size();
     const bool wide = type == INT8ARRAYOID;
     Datum *const elements = static_cast<Datum *>(palloc(sizeof(Datum) * (count + 1)));
-    for (size_t i = 0; i < count; ++i)
-        elements[i] = wide ? Int64GetDatum((*cell.integers)[i])
-                           : Int32GetDatum(static_cast<int32>((*cell.integers)[i]));
+    for (size_t i = 0; i < count; ++i) {
+        const int64_t element = (*cell.integers)[i];
+        if (!wide && element != static_cast<int32>(element))
+            ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("integer out of range")));
+        elements[i] = wide ? Int64GetDatum(element) : Int32GetDatum(static_cast<int32>(element));
+    }
     return PointerGetDatum(
         wide
             ? construct_array(elements, static_cast<int>(count), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)
@@ -134,7 +149,7 @@ Datum datum_of(const Cell &cell, Oid type)
     const Kind kind = cell.kind;
     if (kind == Kind::texts && type == TEXTARRAYOID)
         return texts_of(cell);
-    if (kind == Kind::integers)
+    if (kind == Kind::integers && (type == INT4ARRAYOID || type == INT8ARRAYOID))
         return integers_of(cell, type);
     const bool whole = kind == Kind::integer;
     const bool number = whole || kind == Kind::real;
@@ -144,15 +159,15 @@ Datum datum_of(const Cell &cell, Oid type)
             return BoolGetDatum(cell.boolean);
         break;
     case INT4OID:
-        if (whole)
+        if (whole && cell.integer == static_cast<int32>(cell.integer))
             return Int32GetDatum(static_cast<int32>(cell.integer));
         break;
     case INT8OID:
-        if (number)
+        if (number && fits_bigint(cell))
             return Int64GetDatum(whole ? cell.integer : std::llround(cell.real));
         break;
     case OIDOID:
-        if (whole)
+        if (whole && cell.integer == static_cast<Oid>(cell.integer))
             return ObjectIdGetDatum(static_cast<Oid>(cell.integer));
         break;
     case FLOAT8OID:

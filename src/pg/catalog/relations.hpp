@@ -12,8 +12,9 @@ observed::Relations read_relations();
 // Bytes of a relation's main fork from its files, all segments; 0 when it has none.  No lock.
 int64_t relation_file_bytes(const observed::Relation &relation);
 
-// Bytes of the database's relations: pages as the catalogs have them, and the file itself where the
-// statistics say that the relation changed since the catalogs were brought up to date.
+// Bytes of the database's relations (main forks): pages as the catalogs have them, and the file itself where
+// the statistics say that the relation changed since.  Of more than 10,000 changed relations the most changed
+// ones are looked at and the others estimated from a sample of 10,000, within about 1 % of their bytes.
 int64_t database_bytes(const observed::Relations &relations);
 
 } // namespace opsrunbook::pg
