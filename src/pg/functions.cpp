@@ -10,6 +10,7 @@
 
 #include "advice/bloat/bloat.hpp"
 #include "health/health.hpp"
+#include "maintenance/maintenance.hpp"
 #include "health/triage/triage.hpp"
 
 namespace opsrunbook::pg {
@@ -95,5 +96,13 @@ FUNCTION(rows, reset_idle_connections, reader, health::reset_idle_connections);
 FUNCTION(rows, optimize_cache, reader, health::optimize_cache);
 FUNCTION(rows, enter_maintenance_mode, actor, health::enter_maintenance_mode);
 FUNCTION(value, exit_maintenance_mode, actor, health::exit_maintenance_mode);
+
+FUNCTION(rows, run_automated_maintenance, actor, maintenance::run_automated_maintenance);
+FUNCTION(rows, get_maintenance_status, reader, maintenance::get_maintenance_status);
+FUNCTION(value, auto_schedule_maintenance, actor, maintenance::auto_schedule_maintenance);
+FUNCTION(value, optimize_database, actor, maintenance::optimize_database);
+FUNCTION(value, update_table_statistics, actor, maintenance::update_table_statistics);
+FUNCTION(rows, perform_routine_maintenance, actor, maintenance::perform_routine_maintenance);
+FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
 
 #pragma GCC visibility pop

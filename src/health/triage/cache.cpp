@@ -5,7 +5,7 @@
 #include "health/rates.hpp"
 #include "health/triage/cache_advice.hpp"
 #include "pg/database.hpp"
-#include "pg/host.hpp"
+#include "pg/catalog/disk.hpp"
 
 #include "base/no_server_headers.hpp"
 
