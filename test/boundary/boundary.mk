@@ -2,20 +2,25 @@
 # direction.  It is built from the same objects as the extension, stays in build/ and is never installed; the test
 # names it by its path.  Included by the Makefile after PGXS.
 
-BOUNDARY_MODULE = build/boundary/opsrunbook_boundary_test.so
-BOUNDARY_OBJECTS = build/boundary/boundary_test.o src/pg/boundary.o src/pg/database.o src/pg/datum.o src/pg/values.o \
-	src/pg/role.o src/base/text.o src/base/value.o
+BOUNDARY_DIRECTORY = build/boundary
+BOUNDARY_MODULE = $(BOUNDARY_DIRECTORY)/opsrunbook_boundary_test.so
 
 .PHONY: boundary-module
 boundary-module: $(BOUNDARY_MODULE)
 installcheck: $(BOUNDARY_MODULE)
 
-build/boundary/boundary_test.o: test/boundary/boundary_test.cpp Makefile
+$(BOUNDARY_DIRECTORY)/boundary_test.o: test/boundary/boundary_test.cpp Makefile
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
 	@$(CXX) $(CXX_MODULE_FLAGS) -MMD -MP -c $< -o $@
 
-$(BOUNDARY_MODULE): $(BOUNDARY_OBJECTS)
-	@$(CXX) -shared $(BOUNDARY_OBJECTS) -o $@
+# An archive gives what is asked of it and no more; the magic block is the test's own.
+$(BOUNDARY_DIRECTORY)/objects.a: $(filter-out src/opsrunbook.o,$(OBJS))
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) rcs $@ $^
 
--include build/boundary/boundary_test.d
+$(BOUNDARY_MODULE): $(BOUNDARY_DIRECTORY)/boundary_test.o $(BOUNDARY_DIRECTORY)/objects.a
+	@$(CXX) -shared $^ -o $@
+
+-include $(BOUNDARY_DIRECTORY)/boundary_test.d
