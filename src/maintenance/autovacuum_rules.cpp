@@ -74,7 +74,8 @@ TableNeeds needs_of(const observed::Table &table, const observed::VacuumOptions 
         needs.analyze = static_cast<double>(counters.modified_since_analyze) > needs.analyze_trigger;
         const bool analyzed =
             counters.last_analyze.microseconds != 0 || counters.last_autoanalyze.microseconds != 0;
-        needs.never_analyzed = !analyzed && relation.rows < 0 && counters.live_rows > 0;
+        needs.never_analyzed =
+            !analyzed && relation.rows < 0 && static_cast<double>(counters.live_rows) > needs.analyze_trigger;
     }
     return needs;
 }

@@ -18,12 +18,12 @@ using observed::Relations;
 using observed::Table;
 
 constexpr double page_bytes = 8192;
-// A run that somebody asked for also cleans what autovacuum would leave alone for now: tables with one dead row in
-// a hundred, and small ones with any.
+// A run that somebody asked for also cleans what autovacuum would leave alone for now: tables with one dead
+// row in a hundred, and small ones with any.
 constexpr double dead_share_worth_cleaning = 0.01;
 constexpr int32_t pages_cleaned_for_any_dead_row = 1024;
-// Freezing ignores windows when an eighth of the distance to the forced stop is used up beyond where autovacuum
-// starts by itself.
+// Freezing ignores windows when an eighth of the distance to the forced stop is used up beyond where
+// autovacuum starts by itself.
 constexpr double emergency_xid_age = 0.25 * 2147483648.0;
 
 // What a table and its TOAST table need together: VACUUM takes both.
@@ -42,7 +42,8 @@ void join(Need &need, const Table &part, const TableNeeds &needs)
     const double rows = static_cast<double>(part.counters.live_rows + part.counters.dead_rows);
     const auto dead = static_cast<double>(part.counters.dead_rows);
     need.dead += part.counters.dead_rows;
-    need.dead_worth_it = need.dead_worth_it || needs.vacuum_dead || (dead > 0 && dead >= rows * dead_share_worth_cleaning) ||
+    need.dead_worth_it = need.dead_worth_it || needs.vacuum_dead ||
+                         (dead > 0 && dead >= rows * dead_share_worth_cleaning) ||
                          (dead > 0 && part.relation.pages <= pages_cleaned_for_any_dead_row);
     need.freeze = need.freeze || needs.vacuum_freeze;
     need.inserts = need.inserts || needs.vacuum_inserts;
@@ -51,10 +52,12 @@ void join(Need &need, const Table &part, const TableNeeds &needs)
 
 double scans(const Table &table)
 {
-    return static_cast<double>(table.counters.seq_scans) + static_cast<double>(table.counters.index_scans) / 1000;
+    return static_cast<double>(table.counters.seq_scans) +
+           static_cast<double>(table.counters.index_scans) / 1000;
 }
 
-// How often the waste is read: tables in use come before tables at rest, by orders of magnitude rather than counts.
+// How often the waste is read: tables in use come before tables at rest, by orders of magnitude rather than
+// counts.
 double heat(const Table &table)
 {
     return 1 + std::log2(1 + scans(table));
@@ -86,11 +89,13 @@ std::string vacuum_reason(const Need &need)
 {
     std::vector<std::string> reasons;
     if (need.freeze)
-        reasons.push_back(format("its oldest transaction is %s transactions old", count_text(need.table->relation.xid_age).c_str()));
+        reasons.push_back(format("its oldest transaction is %s transactions old",
+                                 count_text(need.table->relation.xid_age).c_str()));
     if (need.dead_worth_it)
         reasons.push_back(base::plural(need.dead, "dead row"));
     if (need.inserts)
-        reasons.push_back(format("%s inserted since the last VACUUM", base::plural(need.table->counters.inserted_since_vacuum, "row").c_str()));
+        reasons.push_back(format("%s inserted since the last VACUUM",
+                                 base::plural(need.table->counters.inserted_since_vacuum, "row").c_str()));
     return base::join(reasons, ", ");
 }
 
@@ -98,16 +103,20 @@ std::string analyze_reason(const Need &need)
 {
     if (need.own.never_analyzed)
         return "never analyzed";
-    return format("%s changed since the last ANALYZE", base::plural(need.table->counters.modified_since_analyze, "row").c_str());
+    return format("%s changed since the last ANALYZE",
+                  base::plural(need.table->counters.modified_since_analyze, "row").c_str());
 }
 
-PlannedTask table_task(const Relations &relations, const Need &need, double index_bytes, bool vacuum, bool analyze)
+PlannedTask table_task(const Relations &relations, const Need &need, double index_bytes, bool vacuum,
+                       bool analyze)
 {
     const Table &table = *need.table;
     PlannedTask task;
     task.relation = table.relation.oid;
     task.object = relations.name(table.relation);
-    const TaskKind kind = !vacuum ? TaskKind::analyze : need.freeze ? TaskKind::vacuum_freeze : TaskKind::vacuum;
+    const TaskKind kind = !vacuum       ? TaskKind::analyze
+                          : need.freeze ? TaskKind::vacuum_freeze
+                                        : TaskKind::vacuum;
     task.work = work_of(kind, table, index_bytes);
     std::vector<std::string> options, reasons;
     if (vacuum) {
@@ -122,19 +131,25 @@ PlannedTask table_task(const Relations &relations, const Need &need, double inde
     }
     if (analyze)
         reasons.push_back(analyze_reason(need));
-    task.command = vacuum ? "VACUUM " + (options.empty() ? "" : "(" + base::join(options, ", ") + ") ") + task.object
-                          : "ANALYZE " + task.object;
+    task.command =
+        vacuum ? "VACUUM " + (options.empty() ? "" : "(" + base::join(options, ", ") + ") ") + task.object
+               : "ANALYZE " + task.object;
     task.reason = base::join(reasons, "; ");
     task.emergency = need.emergency;
 
-    const double rows = std::max(1.0, static_cast<double>(table.counters.live_rows + table.counters.dead_rows));
+    const double rows =
+        std::max(1.0, static_cast<double>(table.counters.live_rows + table.counters.dead_rows));
     const double waste = heap_bytes(table) * std::min(1.0, static_cast<double>(need.dead) / rows);
     if (vacuum)
         task.benefit += std::max(waste, page_bytes) * heat(table);
-    if (vacuum && (need.inserts || need.freeze)) // pages not yet all-visible: index-only scans and freezing read them
+    if (vacuum &&
+        (need.inserts || need.freeze)) // pages not yet all-visible: index-only scans and freezing read them
         task.benefit += task.work.heap_bytes_to_scan / 4;
     if (analyze) {
-        const double changed = need.own.never_analyzed ? 1 : std::min(1.0, static_cast<double>(table.counters.modified_since_analyze) / rows);
+        const double changed =
+            need.own.never_analyzed
+                ? 1
+                : std::min(1.0, static_cast<double>(table.counters.modified_since_analyze) / rows);
         task.benefit += std::max(page_bytes, heap_bytes(table) * changed / 4) * heat(table);
     }
     return task;
@@ -148,12 +163,14 @@ std::unordered_map<uint32_t, double> index_bytes_by_table(const Relations &relat
     return bytes;
 }
 
-void plan_tables(const Relations &relations, const observed::Server &server, TaskFilter filter, std::vector<PlannedTask> &tasks)
+void plan_tables(const Relations &relations, const observed::Server &server, TaskFilter filter,
+                 std::vector<PlannedTask> &tasks)
 {
     const AutovacuumSettings settings = autovacuum_settings(server);
     const auto index_bytes = index_bytes_by_table(relations);
     for (const Table &table : relations.tables) {
-        if (table.relation.kind == 't' || table.relation.persistence == 't' || !relations.user_owned(table.relation))
+        if (table.relation.kind == 't' || table.relation.persistence == 't' ||
+            !relations.user_owned(table.relation))
             continue;
         Need need;
         need.table = &table;
@@ -161,22 +178,25 @@ void plan_tables(const Relations &relations, const observed::Server &server, Tas
         join(need, table, need.own);
         if (const Table *toast = relations.table(table.relation.toast))
             join(need, *toast, needs_of(*toast, relations, settings));
-        const bool vacuum = filter == TaskFilter::everything && (need.dead_worth_it || need.freeze || need.inserts);
+        const bool vacuum =
+            filter == TaskFilter::everything && (need.dead_worth_it || need.freeze || need.inserts);
         const bool analyze = need.own.analyze || need.own.never_analyzed;
         if (!vacuum && !analyze)
             continue;
         const auto bytes = index_bytes.find(table.relation.oid);
-        tasks.push_back(table_task(relations, need, bytes == index_bytes.end() ? 0 : bytes->second, vacuum, analyze));
+        tasks.push_back(
+            table_task(relations, need, bytes == index_bytes.end() ? 0 : bytes->second, vacuum, analyze));
     }
 }
 
-// An index that REINDEX CONCURRENTLY left behind: its name with _ccnew or _ccold and perhaps a number, on the same
-// table as an index of that name.  Nothing else proves that it is nobody's own.
+// An index that REINDEX CONCURRENTLY left behind: its name with _ccnew or _ccold and perhaps a number, on the
+// same table as an index of that name.  Nothing else proves that it is nobody's own.
 bool is_leftover(const Relations &relations, const observed::Index &index, const std::string &name)
 {
     const size_t at = std::max(name.rfind("_ccnew") == std::string::npos ? 0 : name.rfind("_ccnew"),
                                name.rfind("_ccold") == std::string::npos ? 0 : name.rfind("_ccold"));
-    if (at == 0 || !std::all_of(name.begin() + static_cast<ptrdiff_t>(at) + 6, name.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    if (at == 0 || !std::all_of(name.begin() + static_cast<ptrdiff_t>(at) + 6, name.end(),
+                                [](char c) { return c >= '0' && c <= '9'; }))
         return false;
     const std::string original = name.substr(0, at);
     return std::any_of(relations.indexes.begin(), relations.indexes.end(), [&](const observed::Index &other) {
@@ -187,13 +207,14 @@ bool is_leftover(const Relations &relations, const observed::Index &index, const
 void plan_indexes(const Relations &relations, const observed::Server &server, std::vector<PlannedTask> &tasks)
 {
     const auto in_progress = [&server](const observed::Index &index) {
-        return std::find(server.indexes_in_progress.begin(), server.indexes_in_progress.end(), index.relation.oid) !=
-               server.indexes_in_progress.end();
+        return std::find(server.indexes_in_progress.begin(), server.indexes_in_progress.end(),
+                         index.relation.oid) != server.indexes_in_progress.end();
     };
     for (const observed::Index &index : relations.indexes) {
         const bool broken = !index.valid || !index.ready || !index.live;
         const Table *table = relations.table(index.table);
-        if (!broken || index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) || in_progress(index))
+        if (!broken || index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) ||
+            in_progress(index))
             continue;
         const observed::Schema *schema = relations.schema(index.relation.schema);
         const std::string name = base::qualified_name(schema ? schema->name : "?", index.relation.name);
@@ -207,7 +228,8 @@ void plan_indexes(const Relations &relations, const observed::Server &server, st
         task.work.heap_bytes = heap_bytes(*table);
         task.work.index_bytes = index.relation.pages * page_bytes;
         task.command = leftover ? "DROP INDEX CONCURRENTLY " + name : "REINDEX INDEX CONCURRENTLY " + name;
-        task.reason = leftover ? "left behind by an interrupted REINDEX CONCURRENTLY" : "invalid: every write maintains it, no query uses it";
+        task.reason = leftover ? "left behind by an interrupted REINDEX CONCURRENTLY"
+                               : "invalid: every write maintains it, no query uses it";
         task.benefit = std::max(page_bytes, task.work.index_bytes + heap_bytes(*table) / 4) * heat(*table);
         tasks.push_back(std::move(task));
     }
@@ -215,7 +237,8 @@ void plan_indexes(const Relations &relations, const observed::Server &server, st
 
 } // namespace
 
-std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::Server &server, TaskFilter filter)
+std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::Server &server,
+                                    TaskFilter filter)
 {
     std::vector<PlannedTask> tasks;
     plan_tables(relations, server, filter, tasks);

@@ -1,8 +1,9 @@
 #pragma once
-// What a database needs: from observations to candidate tasks, each with its reason, its benefit and its work.
+// What a database needs: from observations to candidate tasks, each with its reason, its benefit and its
+// work.
 //
-// Benefit is in bytes of useless reading that a task saves, so that tasks of every kind compare: dead rows and bloat
-// are read again by every scan, and stale statistics lead to plans that read too much.
+// Benefit is in bytes of useless reading that a task saves, so that tasks of every kind compare: dead rows
+// and bloat are read again by every scan, and stale statistics lead to plans that read too much.
 
 #include <string>
 #include <vector>
@@ -20,13 +21,15 @@ struct PlannedTask {
     std::string undo;
     std::string reason;
     double benefit = 0;
-    bool emergency = false;  // wraparound: ignores the window
-    bool background = false; // waits for every snapshot, the caller's too: cannot be waited for by a transaction
+    bool emergency = false; // wraparound: ignores the window
+    bool background =
+        false; // waits for every snapshot, the caller's too: cannot be waited for by a transaction
 };
 
 enum class TaskFilter : int32_t { everything, analyze_only };
 
 // Tables that need VACUUM or ANALYZE, indexes that need rebuilding or removing; the greatest benefit first.
-std::vector<PlannedTask> plan_tasks(const observed::Relations &relations, const observed::Server &server, TaskFilter filter);
+std::vector<PlannedTask> plan_tasks(const observed::Relations &relations, const observed::Server &server,
+                                    TaskFilter filter);
 
 } // namespace opsrunbook::maintenance

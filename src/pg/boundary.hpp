@@ -15,6 +15,7 @@
 #include "pg/postgres.hpp"
 
 #include "base/error.hpp"
+#include "pg/server_error.hpp"
 
 namespace opsrunbook::pg {
 
@@ -102,14 +103,6 @@ template <class Body> Datum entry(FunctionCallInfo fcinfo, Body body)
         PG_RE_THROW();
     raise(failure);
 }
-
-// A server ERROR that attempt() caught.
-struct ServerError {
-    std::string sqlstate; // five characters
-    std::string message;
-    std::string detail;
-    std::string hint;
-};
 
 // Runs a C++ body in a subtransaction.  Nothing: it ended well.  A ServerError: the server refused, and all
 // that the body did in the database is undone.  C++ exceptions and the cancelling of the statement roll back

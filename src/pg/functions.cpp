@@ -36,11 +36,19 @@ void require(Right right, const char *function)
         require_primary(function);
 }
 
+// A single column of a plain type has no row type of its own.
+void materialize(FunctionCallInfo fcinfo)
+{
+    Oid type;
+    const bool scalar = get_call_result_type(fcinfo, &type, nullptr) == TYPEFUNC_SCALAR;
+    InitMaterializedSRF(fcinfo, scalar ? MAT_SRF_USE_EXPECTED_DESC : 0);
+}
+
 template <class Flow> Datum rows_function(FunctionCallInfo fcinfo, const char *name, Right right, Flow flow)
 {
     return entry(fcinfo, [&](FunctionCallInfo) {
         require(right, name);
-        call([fcinfo] { InitMaterializedSRF(fcinfo, 0); });
+        call([fcinfo] { materialize(fcinfo); });
         Rows rows(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
         flow(Arguments(fcinfo), rows);
         return Datum{0};

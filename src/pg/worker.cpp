@@ -60,7 +60,11 @@ BackgroundWorkerHandle *start(const WorkerRequest &request)
     strlcpy(worker.bgw_type, title_of(request.work), BGW_MAXLEN);
     memcpy(worker.bgw_extra, &request, sizeof request);
     BackgroundWorkerHandle *handle = nullptr;
-    return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : nullptr;
+    // The handle outlives the transaction: a worker starts helpers in one and waits for them outside of any.
+    MemoryContext const before = MemoryContextSwitchTo(TopMemoryContext);
+    const bool registered = RegisterDynamicBackgroundWorker(&worker, &handle);
+    MemoryContextSwitchTo(before);
+    return registered ? handle : nullptr;
 }
 
 // Server regime.  Ends the worker before the caller's own cancel or termination goes through.
@@ -68,19 +72,23 @@ void wait_for(BackgroundWorkerHandle *handle)
 {
     for (;;) {
         pid_t pid;
-        if (GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
+        if (GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED) {
+            pfree(handle);
             return;
+        }
         if (InterruptPending && (QueryCancelPending || ProcDiePending))
             TerminateBackgroundWorker(handle);
         CHECK_FOR_INTERRUPTS();
         const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_POSTMASTER_DEATH, -1L, PG_WAIT_EXTENSION);
         if (events & WL_POSTMASTER_DEATH)
-            ereport(ERROR, (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("postmaster exited while a maintenance worker ran")));
+            ereport(ERROR, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+                            errmsg("postmaster exited while a maintenance worker ran")));
         ResetLatch(MyLatch);
     }
 }
 
-// The settings under which autovacuum works too: no timeout of a role or database, no path, must stop the work.
+// The settings under which autovacuum works too: no timeout of a role or database, no path, must stop the
+// work.
 void prepare_settings()
 {
     static constexpr const char *const settings[][2] = {
@@ -99,7 +107,8 @@ void prepare_settings()
 // Server regime.  As if a client had sent the statement: PortalRun() with isTopLevel.
 void execute_top_level(const char *sql)
 {
-    MemoryContext const memory = AllocSetContextCreate(TopMemoryContext, "opsrunbook statement", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext const memory =
+        AllocSetContextCreate(TopMemoryContext, "opsrunbook statement", ALLOCSET_DEFAULT_SIZES);
     debug_query_string = sql;
     pgstat_report_activity(STATE_RUNNING, sql);
     SetCurrentStatementStartTimestamp();
@@ -161,7 +170,8 @@ template <class Body> std::optional<ServerError> at_top(Body &&body)
 LOCKTAG relation_task_tag(Oid relation)
 {
     LOCKTAG tag;
-    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("task", get_namespace_oid("opsrunbook", false)), relation, 0);
+    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("task", get_namespace_oid("opsrunbook", false)),
+                       relation, 0);
     return tag;
 }
 
@@ -208,9 +218,10 @@ void Worker::wait() const
 
 void throw_no_worker_slot()
 {
-    throw base::Error(base::ErrorKind::no_resources, "no background worker slot is free",
-                      base::format("max_worker_processes is %d, and all of them are in use.", max_worker_processes),
-                      "Wait until other workers end, or raise max_worker_processes (needs a restart).");
+    throw base::Error(
+        base::ErrorKind::no_resources, "no background worker slot is free",
+        base::format("max_worker_processes is %d, and all of them are in use.", max_worker_processes),
+        "Wait until other workers end, or raise max_worker_processes (needs a restart).");
 }
 
 std::optional<ServerError> worker_transaction(const std::function<void()> &body)
@@ -281,7 +292,8 @@ int process_id()
 extern "C" void opsrunbook_worker_main(Datum argument);
 #pragma GCC visibility pop
 
-// The server calls this in a fresh process.  An error that nobody below caught ends the worker with a log line.
+// The server calls this in a fresh process.  An error that nobody below caught ends the worker with a log
+// line.
 void opsrunbook_worker_main(Datum)
 {
     using namespace opsrunbook;

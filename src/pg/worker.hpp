@@ -1,22 +1,22 @@
 #pragma once
 // Background workers: how they are started and waited for, and what runs inside one.
 //
-// A worker connects as the session's role and then takes the caller's role, so it can do what the caller could.
-// Its transactions are its own: what it commits stays, whatever becomes of the caller's.
+// A worker connects as the session's role and then takes the caller's role, so it can do what the caller
+// could. Its transactions are its own: what it commits stays, whatever becomes of the caller's.
 
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 
+#include "pg/server_error.hpp"
+
 namespace opsrunbook::pg {
 
-struct ServerError;
-
 enum class Work : int32_t {
-    plan_and_run,  // plan a maintenance run, then do its tasks
-    help_run,      // do tasks of a run that another worker planned
-    finish_run,    // do the tasks of a run that no waiting caller may have: REINDEX CONCURRENTLY and its like
+    plan_and_run, // plan a maintenance run, then do its tasks
+    help_run,     // do tasks of a run that another worker planned
+    finish_run,   // do the tasks of a run that no waiting caller may have: REINDEX CONCURRENTLY and its like
 };
 
 // Travels to the worker in bgw_extra: plain data, at most 128 bytes.
@@ -28,19 +28,20 @@ struct WorkerRequest {
     int64_t run_id;
     int32_t lock_timeout_ms;
     int32_t max_parallel_tasks;
-    int32_t only;           // a maintenance::TaskFilter
-    double window_seconds;  // negative: no window
+    int32_t only;          // a maintenance::TaskFilter
+    bool everything;       // nobody waits with a snapshot: background tasks are done here too
+    double window_seconds; // negative: no window
 };
 
 // Everything of a request that comes from the calling session.
 WorkerRequest request_from_session(Work work, int64_t run_id);
 
-// A started worker.  Plain data; the server's handle lives in the starting transaction's memory.
+// A started worker.
 class Worker {
 public:
     // Nothing: no slot is free (max_worker_processes).
     static std::optional<Worker> launch(const WorkerRequest &request);
-    // Waits until the worker has ended.  When the waiting query is cancelled, the worker is ended too.
+    // Waits until the worker has ended; once.  When the waiting query is cancelled, the worker is ended too.
     void wait() const;
 
 private:
@@ -51,15 +52,16 @@ private:
 // 53400 that says how many slots there are and what to do.
 [[noreturn]] void throw_no_worker_slot();
 
-// Inside a worker only.  Runs a body in a transaction of its own; an error aborts it, is logged, and comes back.
+// Inside a worker only.  Runs a body in a transaction of its own; an error aborts it, is logged, and comes
+// back.
 std::optional<ServerError> worker_transaction(const std::function<void()> &body);
 
 // Inside a worker only.  Runs one statement as a client's top-level statement, so that VACUUM and
 // REINDEX CONCURRENTLY work.  Gives up on locks after lock_timeout_ms (0: never).
 std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms);
 
-// Inside a worker only.  One operation a relation at a time, whoever runs it: false when another worker is at it.
-// Held until unlock_relation_task() or the end of the process.
+// Inside a worker only.  One operation a relation at a time, whoever runs it: false when another worker is at
+// it. Held until unlock_relation_task() or the end of the process.
 bool try_lock_relation_task(unsigned relation);
 void unlock_relation_task(unsigned relation);
 

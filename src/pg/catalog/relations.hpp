@@ -17,4 +17,7 @@ int64_t relation_file_bytes(const observed::Relation &relation);
 // ones are looked at and the others estimated from a sample of 10,000, within about 1 % of their bytes.
 int64_t database_bytes(const observed::Relations &relations);
 
+// Bytes of a table's files with its indexes and TOAST, read now.  No lock; 0 when it is gone.
+int64_t table_file_bytes(unsigned table);
+
 } // namespace opsrunbook::pg

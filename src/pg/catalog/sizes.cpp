@@ -1,5 +1,6 @@
 #include "pg/catalog/relations.hpp"
 #include "pg/boundary.hpp"
+#include "pg/database.hpp"
 #include "pg/compat.hpp"
 
 #include <algorithm>
@@ -114,6 +115,24 @@ int64_t database_bytes(const Relations &relations)
         add(index.relation, table != nullptr ? changes_of(*table) : 0);
     }
     return pages * BLCKSZ + changed_bytes(changed);
+}
+
+int64_t table_file_bytes(unsigned table)
+{
+    const Result parts = query(
+        "WITH heaps AS (SELECT c.oid FROM pg_class t JOIN pg_class c ON c.oid IN (t.oid, t.reltoastrelid)"
+        " WHERE t.oid = $1::oid)"
+        " SELECT c.relfilenode, c.reltablespace FROM pg_class c WHERE c.oid IN (SELECT oid FROM heaps)"
+        " OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM heaps))",
+        {static_cast<int64_t>(table)});
+    int64_t bytes = 0;
+    for (size_t r = 0; r < parts.size(); ++r) {
+        observed::Relation part = {};
+        part.filenode = static_cast<Oid>(parts.at(r, "relfilenode").integer());
+        part.tablespace = static_cast<Oid>(parts.at(r, "reltablespace").integer());
+        bytes += relation_file_bytes(part);
+    }
+    return bytes;
 }
 
 } // namespace opsrunbook::pg

@@ -1,0 +1,69 @@
+#pragma once
+// The rows of run, task, run_task, task_start and task_end: what a run writes down before and after it acts.
+// Each function works in the transaction it is called in, as the owner of the house.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "maintenance/plan.hpp"
+#include "maintenance/window.hpp"
+#include "pg/worker.hpp"
+
+namespace opsrunbook::maintenance {
+
+bool house_stands(); // the extension is still installed
+
+// Gives every task_start without a task_end whose worker is gone its end: failed.
+void sweep_crashed();
+
+// A task that waits in the queue, of no run that is still at work.
+struct PendingTask {
+    int64_t id;
+    std::string kind;
+    uint32_t relation;
+    std::string object, command;
+    int windows_waited; // runs that have carried it over
+};
+std::vector<PendingTask> pending_tasks();
+
+std::vector<PastRun> past_runs();
+
+int64_t next_run_id();
+void write_run(const pg::WorkerRequest &request, int64_t tables_seen, const std::string &note);
+// Queues a task; its id.
+int64_t write_task(const PlannedTask &task, const Duration &duration, const std::string &role);
+// position: nothing for carried over.
+void write_decision(int64_t run_id, int64_t task_id, std::optional<int> position,
+                    const std::string &decision);
+
+struct ClaimedTask {
+    int64_t id;
+    int attempt;
+    uint32_t relation;
+    std::string kind, object, command;
+};
+// The run's next task that nobody has: its task_start is written, with the table's bytes and dead rows.
+std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, bool background);
+// How many tasks of the run nobody has started yet.
+int64_t waiting_tasks(int64_t run_id, bool background);
+
+struct TaskEnd {
+    std::string status; // completed, failed, skipped
+    std::string message;
+    std::string sqlstate; // empty: none
+    bool retry = false;
+};
+void write_end(int64_t task_id, int attempt, uint32_t relation, const TaskEnd &end);
+
+struct Measured {
+    int64_t bytes = 0;
+    int64_t dead_rows = 0;
+};
+Measured measure(uint32_t relation); // a table with its indexes and TOAST, now; takes no lock
+
+// "process 123 (bob) holds AccessExclusiveLock": who keeps VACUUM and its like from a table.
+std::string lock_holders(uint32_t relation);
+
+} // namespace opsrunbook::maintenance

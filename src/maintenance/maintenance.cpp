@@ -1,0 +1,202 @@
+#include "maintenance/maintenance.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "maintenance/journal.hpp"
+#include "pg/catalog/relations.hpp"
+#include "pg/catalog/server.hpp"
+#include "pg/database.hpp"
+#include "pg/role.hpp"
+#include "pg/settings.hpp"
+#include "pg/worker.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::maintenance {
+
+namespace {
+
+using base::format;
+using base::Value;
+
+// Starts a run in a worker, with the calling role's rights, and waits for it; its id.
+int64_t run_and_wait(TaskFilter filter)
+{
+    const int64_t run_id = next_run_id();
+    pg::WorkerRequest request = pg::request_from_session(pg::Work::plan_and_run, run_id);
+    request.lock_timeout_ms = pg::settings().lock_timeout_ms;
+    request.max_parallel_tasks = pg::settings().max_parallel_tasks;
+    request.only = static_cast<int32_t>(filter);
+    const auto worker = pg::Worker::launch(request);
+    if (!worker)
+        pg::throw_no_worker_slot();
+    worker->wait();
+    return run_id;
+}
+
+// What the workers committed meanwhile: seen with a snapshot taken now.
+pg::Result tasks_of(int64_t run_id)
+{
+    return pg::as_house_owner([run_id] {
+        const pg::Result run =
+            pg::query_latest("SELECT tables_seen FROM opsrunbook.run WHERE id = $1", {run_id});
+        if (run.empty())
+            throw base::Error(
+                base::ErrorKind::not_ready, "the maintenance worker ended before it wrote its plan",
+                format("Run %lld left no row in opsrunbook.run.", static_cast<long long>(run_id)),
+                "Look for the worker's error in the server log; a role that may not log in or connect to "
+                "this "
+                "database cannot run workers.");
+        return pg::query_latest(
+            "SELECT t.task_id, t.kind, t.status, t.message, t.object_name, t.started_at, t.duration,"
+            " greatest(t.bytes_before - t.bytes_after, 0) AS reclaimed,"
+            " greatest(t.dead_rows_before - t.dead_rows_after, 0) AS removed, t.command, t.reason"
+            " FROM opsrunbook.run_task r JOIN opsrunbook.tasks t ON t.task_id = r.task_id"
+            " WHERE r.run_id = $1 ORDER BY r.position NULLS LAST, t.task_id",
+            {run_id});
+    });
+}
+
+Value milliseconds(const Value &duration)
+{
+    const auto interval = duration.interval();
+    return interval ? Value(interval->microseconds / 1000) : Value();
+}
+
+constexpr const char *nothing_to_do = "nothing needs maintenance now";
+
+struct Sum {
+    int vacuumed = 0, analyzed = 0, rebuilt = 0, queued = 0, failed = 0, skipped = 0;
+    int64_t reclaimed = 0, removed = 0;
+    double seconds = 0;
+};
+
+Sum sum_of(const pg::Result &tasks)
+{
+    Sum sum;
+    for (size_t r = 0; r < tasks.size(); ++r) {
+        const std::string &status = tasks.at(r, "status").text();
+        const std::string &command = tasks.at(r, "command").text();
+        const bool completed = status == "completed";
+        sum.vacuumed += completed && command.starts_with("VACUUM");
+        sum.analyzed += completed && command.find("ANALYZE") != std::string::npos;
+        sum.rebuilt += completed && command.find("INDEX CONCURRENTLY") != std::string::npos;
+        sum.queued += status == "pending" || status == "running";
+        sum.failed += status == "failed";
+        sum.skipped += status == "skipped";
+        sum.reclaimed += tasks.at(r, "reclaimed").integer();
+        sum.removed += tasks.at(r, "removed").integer();
+        if (const auto duration = tasks.at(r, "duration").interval())
+            sum.seconds += duration->seconds();
+    }
+    return sum;
+}
+
+} // namespace
+
+void run_automated_maintenance(const pg::Arguments &, pg::Rows &rows)
+{
+    const pg::Result tasks = tasks_of(run_and_wait(TaskFilter::everything));
+    for (size_t r = 0; r < tasks.size(); ++r)
+        rows.add({tasks.at(r, "task_id"), tasks.at(r, "kind"), tasks.at(r, "status"), tasks.at(r, "message"),
+                  tasks.at(r, "object_name"), tasks.at(r, "started_at"), tasks.at(r, "duration"),
+                  tasks.at(r, "reclaimed")});
+    if (tasks.empty())
+        rows.add({Value(), "check", "skipped", nothing_to_do, Value(), Value(), Value(), 0});
+}
+
+void perform_routine_maintenance(const pg::Arguments &, pg::Rows &rows)
+{
+    const pg::Result tasks = tasks_of(run_and_wait(TaskFilter::everything));
+    for (size_t r = 0; r < tasks.size(); ++r)
+        rows.add(
+            {format("%s %s", tasks.at(r, "kind").text().c_str(), tasks.at(r, "object_name").text().c_str()),
+             tasks.at(r, "status"), tasks.at(r, "message"), milliseconds(tasks.at(r, "duration"))});
+    if (tasks.empty())
+        rows.add({"check", "skipped", nothing_to_do, 0});
+}
+
+void perform_maintenance(const pg::Arguments &, pg::Rows &rows)
+{
+    const pg::Result tasks = tasks_of(run_and_wait(TaskFilter::everything));
+    for (size_t r = 0; r < tasks.size(); ++r) {
+        const auto duration = tasks.at(r, "duration").interval();
+        // Runbooks grep their logs for FAILED.
+        const std::string &status = tasks.at(r, "status").text();
+        rows.add({format(
+            "%s: %s: %s%s", tasks.at(r, "command").text().c_str(),
+            status == "failed" ? "FAILED" : status.c_str(), tasks.at(r, "message").text().c_str(),
+            duration ? format(" (%s)", base::duration_text(duration->seconds()).c_str()).c_str() : "")});
+    }
+    if (tasks.empty())
+        rows.add({nothing_to_do});
+}
+
+base::Value optimize_database(const pg::Arguments &)
+{
+    const Sum sum = sum_of(tasks_of(run_and_wait(TaskFilter::everything)));
+    std::string text =
+        format("%s vacuumed, %s analyzed, %s rebuilt or removed, %s queued behind; %s removed, %s given "
+               "back, %s of work",
+               base::plural(sum.vacuumed, "table").c_str(), base::count_text(sum.analyzed).c_str(),
+               base::plural(sum.rebuilt, "index").c_str(), base::count_text(sum.queued).c_str(),
+               base::plural(sum.removed, "dead row").c_str(), base::size_text(sum.reclaimed).c_str(),
+               base::duration_text(sum.seconds).c_str());
+    if (sum.failed)
+        text += format("; %d FAILED", sum.failed);
+    if (sum.skipped)
+        text += format("; %d skipped", sum.skipped);
+    if (sum.failed || sum.skipped)
+        text += ": see opsrunbook.tasks";
+    return text;
+}
+
+base::Value update_table_statistics(const pg::Arguments &)
+{
+    return sum_of(tasks_of(run_and_wait(TaskFilter::analyze_only))).analyzed;
+}
+
+base::Value auto_schedule_maintenance(const pg::Arguments &)
+{
+    const observed::Relations relations = pg::read_relations();
+    const observed::Server server = pg::read_server();
+    const std::vector<PendingTask> pending = pending_tasks();
+    const std::vector<PastRun> history = past_runs();
+    const std::string role = pg::current_user_name();
+    int queued = 0;
+    for (const PlannedTask &task : plan_tasks(relations, server, TaskFilter::everything)) {
+        const bool waits = std::any_of(pending.begin(), pending.end(), [&task](const PendingTask &other) {
+            return other.relation == task.relation && other.command == task.command;
+        });
+        if (waits || !pg::can_maintain(task.relation))
+            continue;
+        write_task(task, predict_duration(task.work, history), role);
+        ++queued;
+    }
+    return queued;
+}
+
+void get_maintenance_status(const pg::Arguments &, pg::Rows &rows)
+{
+    const pg::Result status = pg::as_house_owner([] {
+        return pg::query(
+            "SELECT count(*) AS total, count(*) FILTER (WHERE status = 'pending') AS pending,"
+            " count(*) FILTER (WHERE status = 'running') AS running,"
+            " count(*) FILTER (WHERE status = 'completed') AS completed,"
+            " count(*) FILTER (WHERE status = 'failed') AS failed,"
+            " count(*) FILTER (WHERE status = 'failed' AND coalesce(finished_at, started_at) > now() - "
+            "interval '24 hours') AS failed_24h,"
+            " avg(duration) FILTER (WHERE status = 'completed') AS average,"
+            " (SELECT max(started_at) FROM opsrunbook.run) AS last_run,"
+            " (SELECT format('%s %s', p.kind, p.object_name) FROM opsrunbook.tasks p WHERE p.status = "
+            "'pending'"
+            " ORDER BY p.emergency DESC, p.benefit DESC LIMIT 1) AS next_task FROM opsrunbook.tasks");
+    });
+    rows.add({status.at(0, "total"), status.at(0, "pending"), status.at(0, "running"),
+              status.at(0, "completed"), status.at(0, "failed"), status.at(0, "failed_24h"),
+              status.at(0, "average"), false, status.at(0, "last_run"), Value(), status.at(0, "next_task")});
+}
+
+} // namespace opsrunbook::maintenance
