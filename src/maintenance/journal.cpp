@@ -110,7 +110,7 @@ void write_decision(int64_t run_id, int64_t task_id, std::optional<int> position
 std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, bool background)
 {
     for (;;) {
-        // Tasks to be tried again come after those not tried yet.
+        // Tasks to be tried again come after those not tried yet.  Once the window has closed, none starts.
         const pg::Result next = house(
             "SELECT t.id, t.kind, t.relation, t.object_name, t.command, coalesce(s.attempt, 0) + 1 AS attempt"
             " FROM opsrunbook.run_task r JOIN opsrunbook.task t ON t.id = r.task_id"
@@ -119,6 +119,8 @@ std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, bool bac
             " LEFT JOIN opsrunbook.task_end e ON e.task_id = t.id AND e.attempt = coalesce(s.attempt, 0)"
             " WHERE r.run_id = $1 AND r.position IS NOT NULL AND t.background = $2"
             " AND (e.retry OR (s.attempt IS NULL AND e.task_id IS NULL))"
+            " AND (t.emergency OR NOT EXISTS (SELECT FROM opsrunbook.run w WHERE w.id = r.run_id"
+            " AND clock_timestamp() > w.started_at + w.window_seconds * interval '1 second'))"
             " ORDER BY s.attempt NULLS FIRST, r.position LIMIT 1",
             {request.run_id, background});
         if (next.empty())

@@ -8,6 +8,7 @@
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/database.hpp"
+#include "pg/procedure.hpp"
 #include "pg/role.hpp"
 #include "pg/settings.hpp"
 #include "pg/worker.hpp"
@@ -21,19 +22,29 @@ namespace {
 using base::format;
 using base::Value;
 
-// Starts a run in a worker, with the calling role's rights, and waits for it; its id.
-int64_t run_and_wait(TaskFilter filter)
+// A run with the calling session's rights and settings.
+pg::WorkerRequest new_run(TaskFilter filter)
 {
-    const int64_t run_id = next_run_id();
-    pg::WorkerRequest request = pg::request_from_session(pg::Work::plan_and_run, run_id);
+    pg::WorkerRequest request = pg::request_from_session(pg::Work::plan_and_run, next_run_id());
     request.lock_timeout_ms = pg::settings().lock_timeout_ms;
     request.max_parallel_tasks = pg::settings().max_parallel_tasks;
     request.only = static_cast<int32_t>(filter);
+    return request;
+}
+
+void wait_for_worker(const pg::WorkerRequest &request)
+{
     const auto worker = pg::Worker::launch(request);
     if (!worker)
         pg::throw_no_worker_slot();
     worker->wait();
-    return run_id;
+}
+
+int64_t run_and_wait(TaskFilter filter)
+{
+    const pg::WorkerRequest request = new_run(filter);
+    wait_for_worker(request);
+    return request.run_id;
 }
 
 // What the workers committed meanwhile: seen with a snapshot taken now.
@@ -50,7 +61,11 @@ pg::Result tasks_of(int64_t run_id)
                 "this "
                 "database cannot run workers.");
         return pg::query_latest(
-            "SELECT t.task_id, t.kind, t.status, t.message, t.object_name, t.started_at, t.duration,"
+            "SELECT t.task_id, t.kind, t.status, CASE WHEN t.status = 'pending' AND t.background AND "
+            "r.position IS NOT NULL"
+            " THEN format('goes on behind in a worker of its own: SELECT * FROM opsrunbook.tasks WHERE "
+            "task_id = %s', t.task_id)"
+            " ELSE t.message END AS message, t.object_name, t.started_at, t.duration,"
             " greatest(t.bytes_before - t.bytes_after, 0) AS reclaimed,"
             " greatest(t.dead_rows_before - t.dead_rows_after, 0) AS removed, t.command, t.reason"
             " FROM opsrunbook.run_task r JOIN opsrunbook.tasks t ON t.task_id = r.task_id"
@@ -176,6 +191,92 @@ base::Value auto_schedule_maintenance(const pg::Arguments &)
         ++queued;
     }
     return queued;
+}
+
+void run_maintenance(const pg::Arguments &arguments)
+{
+    const auto longest = arguments.value(0).interval();
+    if (longest && longest->microseconds <= 0)
+        throw base::Error(base::ErrorKind::invalid_input, "the window must be longer than nothing",
+                          format("It is %s.", base::duration_text(longest->seconds()).c_str()),
+                          "CALL opsrunbook.run_maintenance('2 hours');");
+    pg::WorkerRequest request = new_run(TaskFilter::everything);
+    request.everything = true;
+    if (longest)
+        request.window_seconds = longest->seconds();
+    pg::commit_procedure(); // from here on no snapshot is held, so REINDEX CONCURRENTLY has nothing to wait
+                            // for
+    wait_for_worker(request);
+    const pg::Result tasks = tasks_of(request.run_id);
+    for (size_t r = 0; r < tasks.size(); ++r)
+        pg::notice(format("%s: %s: %s", tasks.at(r, "command").text().c_str(),
+                          tasks.at(r, "status").text().c_str(), tasks.at(r, "message").text().c_str()));
+    if (tasks.empty())
+        pg::notice(nothing_to_do);
+}
+
+void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows)
+{
+    const auto longest = arguments.value(0).interval();
+    const observed::Relations relations = pg::read_relations();
+    const std::vector<PastRun> history = past_runs();
+    const std::vector<PlannedTask> tasks = plan_tasks(relations, pg::read_server(), TaskFilter::everything);
+    std::vector<Candidate> candidates;
+    std::vector<Duration> durations;
+    for (const PlannedTask &task : tasks) {
+        Candidate candidate;
+        candidate.id = static_cast<int64_t>(candidates.size());
+        candidate.benefit = task.benefit;
+        durations.push_back(predict_duration(task.work, history));
+        candidate.seconds = durations.back().seconds;
+        candidate.emergency = task.emergency;
+        candidates.push_back(candidate);
+    }
+    Window window;
+    window.workers = pg::settings().max_parallel_tasks;
+    if (longest)
+        window.seconds = longest->seconds();
+    const WindowPlan plan = plan_window(candidates, window);
+    const auto add = [&](size_t at, Value position, const std::string &decision) {
+        const PlannedTask &task = tasks[at];
+        rows.add({position, std::string(task_kind_text(task.work.kind)), task.object, task.command,
+                  task.reason, durations[at].seconds, durations[at].basis, task.benefit, decision,
+                  pg::can_maintain(task.relation), task.background});
+    };
+    for (size_t i = 0; i < plan.now.size(); ++i)
+        add(plan.now[i].candidate, i + 1, plan.now[i].reason);
+    for (const CarriedOver &later : plan.later)
+        add(later.candidate, Value(), later.reason);
+}
+
+base::Value cancel_task(const pg::Arguments &arguments)
+{
+    const int64_t id = arguments.integer(0);
+    const pg::Result task = pg::as_house_owner([id] {
+        return pg::query("SELECT status, role, worker_pid, relation FROM opsrunbook.tasks WHERE task_id = $1",
+                         {id});
+    });
+    if (task.empty())
+        throw base::Error(base::ErrorKind::undefined,
+                          format("task %lld does not exist", static_cast<long long>(id)), "",
+                          "SELECT task_id, object_name, status FROM opsrunbook.tasks lists the tasks.");
+    const std::string role = task.at(0, "role").text();
+    if (!pg::has_privileges_of(role) && !pg::has_privileges_of("pg_signal_backend"))
+        throw base::Error(base::ErrorKind::not_allowed, "permission denied to cancel the task",
+                          format("The task belongs to role %s.", base::quote_identifier(role).c_str()),
+                          "Cancel it as that role, or as a member of pg_signal_backend.");
+    const std::string status = task.at(0, "status").text();
+    if (status == "pending") {
+        const std::string who = pg::current_user_name();
+        write_end(id, 0, static_cast<uint32_t>(task.at(0, "relation").integer()),
+                  {"skipped", "cancelled by " + who, "", false});
+        return true;
+    }
+    if (status == "running")
+        return pg::query("SELECT pg_cancel_backend($1::int4)", {task.at(0, "worker_pid")})
+            .at(0, size_t{0})
+            .boolean();
+    return false;
 }
 
 void get_maintenance_status(const pg::Arguments &, pg::Rows &rows)

@@ -132,3 +132,17 @@ COMMENT ON FUNCTION @extschema@.perform_routine_maintenance() IS 'as run_automat
 CREATE FUNCTION backup_recovery.perform_maintenance(OUT maintenance_log text)
     RETURNS SETOF text LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_perform_maintenance';
 COMMENT ON FUNCTION backup_recovery.perform_maintenance() IS 'as run_automated_maintenance(), one line of text a task';
+
+CREATE PROCEDURE opsrunbook.run_maintenance("window" interval DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'opsrunbook_run_maintenance';
+COMMENT ON PROCEDURE opsrunbook.run_maintenance(interval) IS 'as run_automated_maintenance(), and waits for REINDEX CONCURRENTLY too; window: does the best that fits into it and carries the rest over';
+
+CREATE FUNCTION opsrunbook.plan_maintenance("window" interval DEFAULT NULL, OUT "position" integer, OUT kind text, OUT object_name text,
+    OUT command text, OUT reason text, OUT predicted_seconds float8, OUT prediction_basis text, OUT benefit float8, OUT decision text,
+    OUT permitted boolean, OUT background boolean)
+    RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_plan_maintenance';
+COMMENT ON FUNCTION opsrunbook.plan_maintenance(interval) IS 'what a maintenance run would do now, in which order and for how long, without doing it; position null: carried over to a later window';
+
+CREATE FUNCTION opsrunbook.cancel_task(task_id bigint) RETURNS boolean
+    LANGUAGE c STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_cancel_task';
+COMMENT ON FUNCTION opsrunbook.cancel_task(bigint) IS 'takes a pending maintenance task out of the queue or cancels a running one; false when it has ended already';

@@ -55,6 +55,16 @@ template <class Flow> Datum rows_function(FunctionCallInfo fcinfo, const char *n
     });
 }
 
+template <class Flow>
+Datum procedure_function(FunctionCallInfo fcinfo, const char *name, Right right, Flow flow)
+{
+    return entry(fcinfo, [&](FunctionCallInfo) {
+        require(right, name);
+        flow(Arguments(fcinfo));
+        return Datum{0};
+    });
+}
+
 template <class Flow> Datum value_function(FunctionCallInfo fcinfo, const char *name, Right right, Flow flow)
 {
     return entry(fcinfo, [&](FunctionCallInfo) {
@@ -111,6 +121,9 @@ FUNCTION(value, auto_schedule_maintenance, actor, maintenance::auto_schedule_mai
 FUNCTION(value, optimize_database, actor, maintenance::optimize_database);
 FUNCTION(value, update_table_statistics, actor, maintenance::update_table_statistics);
 FUNCTION(rows, perform_routine_maintenance, actor, maintenance::perform_routine_maintenance);
+FUNCTION(procedure, run_maintenance, actor, maintenance::run_maintenance);
+FUNCTION(rows, plan_maintenance, reader, maintenance::plan_maintenance);
+FUNCTION(value, cancel_task, actor, maintenance::cancel_task);
 FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
 
 #pragma GCC visibility pop

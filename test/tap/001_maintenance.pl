@@ -1,0 +1,166 @@
+# Maintenance runs through what can go wrong: locked tables, killed workers, a crashed server, no free slot, no
+# preloading, roles without rights, two callers at once, a cancelled caller.
+
+use strict;
+use warnings FATAL => 'all';
+
+use OpsRunbook;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('maintenance', preload => 0, restart_after_crash => 'on', 'opsrunbook.lock_timeout' => '200ms');
+
+sub dirty
+{
+	my ($table) = @_;
+	$node->safe_psql('postgres',
+		"CREATE TABLE IF NOT EXISTS $table (id int PRIMARY KEY, v text);"
+		  . "INSERT INTO $table SELECT g, 'x' FROM generate_series(1, 5000) g ON CONFLICT (id) DO UPDATE SET v = 'y';"
+		  . "UPDATE $table SET v = v || 'z'");
+}
+
+sub dead { my ($table) = @_; return $node->safe_psql('postgres', "SELECT pg_stat_get_dead_tuples('$table'::regclass)") }
+
+sub tasks_of
+{
+	my ($object, $columns) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT $columns FROM opsrunbook.tasks WHERE object_name = '$object' ORDER BY task_id DESC LIMIT 1");
+}
+
+# Not preloaded: a plain SELECT vacuums.
+dirty('plain');
+cmp_ok(dead('plain'), '>', 0, 'there are dead rows');
+like(
+	$node->safe_psql('postgres', "SELECT status, result_message FROM run_automated_maintenance() WHERE object_name = 'public.plain'"),
+	qr/^completed\|[\d,]+ dead rows removed/, 'a SELECT vacuums, without preloading');
+is(dead('plain'), 0, 'no dead row is left');
+is( $node->safe_psql('postgres', "SELECT status, result_message FROM run_automated_maintenance()"),
+	'skipped|nothing needs maintenance now', 'a second run has nothing to do and says so');
+
+# A caller in REPEATABLE READ sees what its workers committed.
+dirty('repeatable');
+like(
+	$node->safe_psql('postgres',
+		"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT status FROM run_automated_maintenance() WHERE object_name = 'public.repeatable'; COMMIT"),
+	qr/completed/, 'a repeatable-read caller sees the outcome');
+
+# A locked table is given up, by name, with who holds it; the others are done.
+dirty('locked');
+dirty('free');
+my $holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE; SELECT 1');
+like(
+	$node->safe_psql('postgres', "SELECT status, result_message FROM run_automated_maintenance() WHERE object_name = 'public.locked'"),
+	qr/^skipped\|could not lock public\.locked within the lock timeout: process \d+ \(.*\) holds AccessExclusiveLock/,
+	'a locked table is skipped and says who holds the lock');
+is(tasks_of('public.locked', 'attempt'), 2, 'it was tried twice');
+is(tasks_of('public.free', 'status'), 'completed', 'the other table was done');
+
+# kill -9 of a worker: the server restarts, the task has failed with a message, the next run does the work.
+$node->safe_psql('postgres', "ALTER SYSTEM SET opsrunbook.lock_timeout = '10min'; SELECT pg_reload_conf()");
+my $caller = $node->background_psql('postgres', on_error_stop => 0);
+$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
+ok(wait_for($node, "SELECT EXISTS (SELECT FROM opsrunbook.tasks WHERE object_name = 'public.locked' AND status = 'running')"),
+	'the task is running');
+my $worker = tasks_of('public.locked', 'worker_pid');
+like($node->safe_psql('postgres', 'SELECT running_tasks FROM get_maintenance_status()'), qr/^1$/, 'the status counts it');
+kill 'KILL', $worker;
+$node->poll_start if $node->can('poll_start');
+ok(wait_for($node, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $worker)"), 'the server is back');
+$holder->{run}->finish;
+$caller->{run}->finish;
+like(tasks_of('public.locked', 'status, message'), qr/^failed\|worker process $worker ended without reporting/,
+	'a killed worker leaves failed, with a message');
+is($node->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.tasks WHERE status = 'running'"), 0, 'nothing stays running');
+# A crash takes the statistics along, so there must be something new to find.
+dirty('locked');
+like(
+	$node->safe_psql('postgres', "SELECT status FROM run_automated_maintenance() WHERE object_name = 'public.locked'"),
+	qr/^completed$/, 'the next run does the work');
+is( $node->safe_psql('postgres',
+		"SELECT count(*) FROM opsrunbook.task_start s WHERE NOT EXISTS (SELECT FROM opsrunbook.task_end e WHERE e.task_id = s.task_id AND e.attempt = s.attempt)"),
+	0, 'and writes the end that the killed worker could not');
+
+# An immediate stop in the middle is the same.
+dirty('stopped');
+$holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE stopped IN ACCESS EXCLUSIVE MODE; SELECT 1');
+$caller = $node->background_psql('postgres', on_error_stop => 0);
+$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
+ok(wait_for($node, "SELECT EXISTS (SELECT FROM opsrunbook.tasks WHERE object_name = 'public.stopped' AND status = 'running')"),
+	'the task is running');
+$node->stop('immediate');
+$holder->{run}->finish;
+$caller->{run}->finish;
+$node->start;
+like(tasks_of('public.stopped', 'status'), qr/^failed$/, 'an immediate stop leaves failed');
+
+# A cancelled caller ends its workers.
+dirty('cancelled');
+$holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE cancelled IN ACCESS EXCLUSIVE MODE; SELECT 1');
+fails_with($node, "SET statement_timeout = '1s'; SELECT * FROM run_automated_maintenance()", '57014', 'the caller is cancelled');
+ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'opsrunbook maintenance'"),
+	'its worker is gone');
+isnt(tasks_of('public.cancelled', 'status'), 'running', 'and nothing stays running');
+$holder->query_safe('COMMIT');
+$holder->quit;
+
+# No slot.
+$node->append_conf('postgresql.conf', "max_worker_processes = 0");
+$node->restart;
+my $error = fails_with($node, 'SELECT * FROM run_automated_maintenance()', '53400', 'no worker slot');
+like($error, qr/HINT:.*max_worker_processes/s, 'the hint names the setting');
+$node->append_conf('postgresql.conf', "max_worker_processes = 8");
+$node->restart;
+
+# Rights: a monitor works on what it owns; a role without rights is told what to ask for.
+dirty('owned_by_postgres');
+$node->safe_psql('postgres',
+	"CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor; CREATE ROLE nobody LOGIN; GRANT CREATE ON SCHEMA public TO monitor");
+$node->safe_psql('postgres',
+	"CREATE TABLE mine AS SELECT g FROM generate_series(1, 5000) g; DELETE FROM mine", extra_params => [ '-U', 'monitor' ]);
+my $monitored = $node->safe_psql('postgres', 'SELECT object_name, status FROM run_automated_maintenance()',
+	extra_params => [ '-U', 'monitor' ]);
+like($monitored, qr/^public\.mine\|completed$/m, 'a monitor maintains its own table');
+like($monitored, qr/^public\.owned_by_postgres\|skipped$/m, 'and not that of others');
+like($node->safe_psql('postgres', 'SELECT score FROM calculate_database_health_score() LIMIT 1', extra_params => [ '-U', 'monitor' ]),
+	qr/^[\d.]+$/, 'a monitor sees the score');
+for my $call ('run_automated_maintenance()', 'calculate_database_health_score()', 'performance.check_alerts()', 'get_maintenance_status()')
+{
+	$error = fails_with($node, "SELECT * FROM $call", '42501', "$call without rights", role => 'nobody');
+	like($error, qr/HINT:.*GRANT pg_monitor TO nobody/s, 'the hint says what to ask for');
+}
+
+# Two callers at once do each table once.
+dirty('twice');
+my @callers = map { $node->background_psql('postgres') } 1 .. 2;
+$_->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n") for @callers;
+$_->quit for @callers;
+is(dead('twice'), 0, 'the table is clean after two runs at once');
+is( $node->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.tasks WHERE status IN ('running', 'failed') AND object_name = 'public.twice'"),
+	0, 'neither failed');
+
+# REINDEX CONCURRENTLY is not waited for by a SELECT, and CALL waits for it.
+$node->safe_psql('postgres',
+	"CREATE TABLE broken (v int); INSERT INTO broken SELECT generate_series(1, 1000); CREATE INDEX broken_v ON broken (v);"
+	  . "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken_v'::regclass");
+like(
+	$node->safe_psql('postgres', "SELECT status, result_message FROM run_automated_maintenance() WHERE object_name = 'public.broken_v'"),
+	qr/^pending\|goes on behind/, 'a SELECT reports REINDEX CONCURRENTLY as pending');
+ok(wait_for($node, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'broken_v'::regclass"), 'it goes on behind');
+$node->safe_psql('postgres', "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken_v'::regclass");
+$node->safe_psql('postgres', 'CALL opsrunbook.run_maintenance()');
+is($node->safe_psql('postgres', "SELECT indisvalid FROM pg_index WHERE indexrelid = 'broken_v'::regclass"), 't', 'CALL waits for it');
+fails_with($node, 'BEGIN; CALL opsrunbook.run_maintenance()', '55000', 'CALL refuses a transaction block');
+
+# An empty database divides nothing by zero.
+$node->safe_psql('postgres', 'CREATE DATABASE empty');
+$node->safe_psql('empty', 'CREATE EXTENSION opsrunbook');
+like($node->safe_psql('empty', 'SELECT score FROM calculate_database_health_score() LIMIT 1'), qr/^[\d.]+$/, 'a score of an empty database');
+is($node->safe_psql('empty', 'SELECT status FROM run_automated_maintenance()'), 'skipped', 'nothing to maintain in it');
+
+$node->stop;
+done_testing();
