@@ -108,7 +108,7 @@ step "building and installing for PostgreSQL $PG_MAJOR"
 build_and_install
 
 step "starting a throwaway server"
-start_server server "shared_preload_libraries = 'pg_stat_statements,opsrunbook'" "autovacuum = off" \
+start_server server "shared_preload_libraries = 'pg_stat_statements,opsrunbook'" "autovacuum = off" "fsync = on" \
     "shared_buffers = '256MB'"
 
 step "loading pgbench at scale $scale and planting problems"
