@@ -12,6 +12,7 @@ OBJS = $(SOURCES:.cpp=.o)
 # The install script is the concatenation of the rooms' SQL, in this order: schemas and tables first.
 INSTALL_SQL = src/schemas.sql \
 	src/health/health.sql \
+	src/health/alerting/alerting.sql \
 	src/health/triage/triage.sql \
 	src/advice/bloat/bloat.sql \
 	src/maintenance/maintenance.sql

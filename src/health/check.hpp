@@ -46,7 +46,7 @@ struct Observations {
     observed::Relations relations;
     observed::Server server;
     std::vector<observed::Bloat> bloat; // of the largest relations
-    std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)
+    std::vector<std::string> skipped;   // what was not looked at, and why (a locked object, a budget)
 };
 
 struct Finding {
@@ -60,8 +60,10 @@ struct Finding {
     std::string cause; // a chain: "slot x holds the horizon -> VACUUM cannot clean y"
     std::string fix;   // a statement to run, or "-- " and what to do
     std::string undo;
-    std::optional<double> impact_pct; // share of database time, where it can be measured
-    bool lethal = false;              // caps the score
+    std::optional<double> impact_pct;     // share of database time, where it can be measured
+    bool lethal = false;                  // caps the score
+    std::optional<base::Timestamp> since; // when it was first observed, where the alert state knows
+    std::string mute;                     // who muted it, until when and why; empty: not muted
 };
 
 class Judge;
@@ -116,6 +118,8 @@ struct Outcome {
     Status status = Status::ok;
     std::vector<Finding> findings; // worst first; empty when ok
     std::string checked;
+    std::vector<Finding> muted = {}; // worst first; count neither as alerts nor in the score
+    bool scored = true;              // counts in the score
 };
 
 std::span<const Check *const> registry(); // all checks, in the order of their categories

@@ -75,9 +75,9 @@ CREATE TRIGGER write_threshold INSTEAD OF INSERT OR UPDATE OR DELETE ON performa
 CREATE FUNCTION opsrunbook.findings(check_ids text[] DEFAULT NULL, include_ok boolean DEFAULT false,
     OUT check_id text, OUT category text, OUT severity text, OUT object text, OUT metric text, OUT value numeric,
     OUT threshold numeric, OUT unit text, OUT message text, OUT since timestamptz, OUT evidence jsonb, OUT cause text,
-    OUT fix text, OUT undo text, OUT checked text)
+    OUT fix text, OUT undo text, OUT checked text, OUT muted boolean, OUT mute text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_findings';
-COMMENT ON FUNCTION opsrunbook.findings(text[], boolean) IS 'what the health checks found, with the numbers, the cause where one is known, the statement that fixes it and the one that undoes that; include_ok: also what was checked and is fine';
+COMMENT ON FUNCTION opsrunbook.findings(text[], boolean) IS 'what the health checks found, with the numbers, the cause where one is known, the statement that fixes it and the one that undoes that; include_ok: also what was checked and is fine; since: first observed, where opsrunbook.observe_alerts() follows it; muted: listed here, but neither an alert nor in the score, and mute says who muted it, until when and why';
 
 CREATE FUNCTION @extschema@.calculate_database_health_score(OUT component text, OUT score numeric, OUT weight numeric,
     OUT status text, OUT points_lost numeric, OUT top_finding text, OUT action text)

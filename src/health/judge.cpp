@@ -109,7 +109,8 @@ std::vector<Outcome> evaluate(const Observations &seen, const Thresholds &thresh
         if (!find_check(id))
             throw base::Error(base::ErrorKind::undefined,
                               base::format("check \"%s\" does not exist", id.c_str()), "",
-                              "SELECT id, title FROM opsrunbook.checks lists the checks there are.");
+                              "SELECT id, title FROM opsrunbook.checks lists the checks there are, "
+                              "opsrunbook.user_checks those that were added.");
     std::vector<Outcome> outcomes;
     for (const Check *check : registry()) {
         if (!ids.empty() && std::find(ids.begin(), ids.end(), check->id) == ids.end())

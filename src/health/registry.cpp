@@ -13,7 +13,7 @@ std::vector<const Check *> all_checks()
          {wraparound_checks(), vacuum_checks(), locks_checks(), connections_checks(), sessions_checks(),
           performance_checks(), statements_checks(), indexes_checks(), storage_checks(), space_checks(),
           replication_checks(), slot_checks(), wal_checks(), archiving_checks(), integrity_checks(),
-          configuration_checks(), memory_checks(), bloat_checks()})
+          configuration_checks(), memory_checks(), bloat_checks(), mute_checks()})
         for (const Check &check : table)
             all.push_back(&check);
     return all;

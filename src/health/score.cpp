@@ -59,10 +59,10 @@ CategoryScore score_category(Category category, const std::vector<Outcome> &outc
     out.category = category;
     bool measured = false;
     for (const Outcome &outcome : outcomes) {
-        if (outcome.check->category != category)
+        if (outcome.check->category != category || !outcome.scored)
             continue;
         if (outcome.status == Status::unknown) {
-            out.unmeasured = outcome.findings.front().message;
+            out.unmeasured = (outcome.findings.empty() ? outcome.muted : outcome.findings).front().message;
             continue;
         }
         measured = true;
@@ -104,7 +104,7 @@ Score score_of(const std::vector<Outcome> &outcomes)
     double total = 0;
     for (const CategoryRow &row : categories) {
         const bool present = std::any_of(outcomes.begin(), outcomes.end(), [&row](const Outcome &outcome) {
-            return outcome.check->category == row.category;
+            return outcome.check->category == row.category && outcome.scored;
         });
         if (!present)
             continue;
@@ -127,7 +127,7 @@ Score score_of(const std::vector<Outcome> &outcomes)
     out.before_cap = out.overall;
     for (const Outcome &outcome : outcomes)
         for (const Finding &finding : outcome.findings)
-            if (finding.lethal && finding.status == Status::critical && !out.lethal)
+            if (outcome.scored && finding.lethal && finding.status == Status::critical && !out.lethal)
                 out.lethal = &finding;
     if (out.lethal)
         out.overall = std::min(out.overall, lethal_cap);

@@ -137,7 +137,7 @@ ServerError take_error()
     return error;
 }
 
-std::optional<ServerError> attempt_body(void (*body)(void *), void *argument)
+std::optional<ServerError> attempt_body(void (*body)(void *), void *argument, bool (*own_cancel)())
 {
     Subtransaction subtransaction;
     subtransaction.begin();
@@ -160,7 +160,7 @@ std::optional<ServerError> attempt_body(void (*body)(void *), void *argument)
         std::rethrow_exception(thrown);
     }
     // Who cancels, or sets a statement_timeout, wants the whole statement to end.
-    if (geterrcode() == ERRCODE_QUERY_CANCELED) {
+    if (geterrcode() == ERRCODE_QUERY_CANCELED && !(own_cancel && own_cancel())) {
         ErrorData *const cancelled = call([] {
             ErrorData *const copy = CopyErrorData();
             FlushErrorState();

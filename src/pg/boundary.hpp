@@ -106,13 +106,13 @@ template <class Body> Datum entry(FunctionCallInfo fcinfo, Body body)
 
 // Runs a C++ body in a subtransaction.  Nothing: it ended well.  A ServerError: the server refused, and all
 // that the body did in the database is undone.  C++ exceptions and the cancelling of the statement roll back
-// and go on upwards.
-std::optional<ServerError> attempt_body(void (*body)(void *), void *argument);
+// and go on upwards; unless own_cancel says that the cancelling was the caller's own (a deadline it set).
+std::optional<ServerError> attempt_body(void (*body)(void *), void *argument, bool (*own_cancel)());
 
-template <class Body> std::optional<ServerError> attempt(Body &&body)
+template <class Body> std::optional<ServerError> attempt(Body &&body, bool (*own_cancel)() = nullptr)
 {
     return attempt_body([](void *argument) { (*static_cast<std::remove_reference_t<Body> *>(argument))(); },
-                        const_cast<void *>(static_cast<const void *>(&body)));
+                        const_cast<void *>(static_cast<const void *>(&body)), own_cancel);
 }
 
 // The error on the server's stack, copied and flushed.  C++ regime, only at the three places that catch

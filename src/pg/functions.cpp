@@ -9,6 +9,7 @@
 #include "pg/arguments.hpp"
 
 #include "advice/bloat/bloat.hpp"
+#include "health/alerting/alerting.hpp"
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
 #include "health/triage/triage.hpp"
@@ -104,6 +105,11 @@ FUNCTION(rows, check_system_health, reader, health::check_system_health);
 FUNCTION(rows, health_check, reader, health::recovery_health_check);
 FUNCTION(rows, findings, reader, health::findings);
 FUNCTION(rows, list_checks, anyone, health::list_checks);
+FUNCTION(value, add_check, actor, health::add_check);
+FUNCTION(value, remove_check, actor, health::remove_check);
+FUNCTION(value, mute_alert, actor, health::mute_alert);
+FUNCTION(value, unmute_alert, actor, health::unmute_alert);
+FUNCTION(rows, observe_alerts, actor, health::observe_alerts);
 FUNCTION(rows, measure_bloat, reader, advice::measure_bloat_of);
 FUNCTION(rows, estimate_bloat, reader, advice::estimate_bloat);
 FUNCTION(rows, analyze_index_efficiency, reader, advice::analyze_index_efficiency);

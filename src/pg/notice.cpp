@@ -21,6 +21,11 @@ void notice(const std::string &message, const std::string &hint)
     say(NOTICE, message, hint);
 }
 
+void server_log(const std::string &message, const std::string &hint)
+{
+    say(LOG_SERVER_ONLY, message, hint);
+}
+
 void warning(const std::string &message, const std::string &hint)
 {
     say(WARNING, message, hint);

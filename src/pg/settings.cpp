@@ -12,6 +12,8 @@ namespace {
 int lock_timeout_ms = 2000;
 int max_parallel_tasks = 2;
 bool preloaded = false;
+int alert_fire_after = 2;
+int alert_clear_after = 2;
 
 } // namespace
 
@@ -25,12 +27,20 @@ void define_settings()
     DefineCustomIntVariable("opsrunbook.max_parallel_tasks",
                             "How many maintenance workers one run may use at the same time.", nullptr,
                             &max_parallel_tasks, 2, 1, 64, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "opsrunbook.alert_fire_after",
+        "How many observations in a row must find a problem before its alert fires.",
+        "opsrunbook.observe_alerts() is one observation; the scheduler makes one a minute.",
+        &alert_fire_after, 2, 1, 1000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.alert_clear_after",
+                            "How many observations in a row must be fine before an alert is over.", nullptr,
+                            &alert_clear_after, 2, 1, 1000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("opsrunbook");
 }
 
 Settings settings()
 {
-    return {lock_timeout_ms, max_parallel_tasks, preloaded};
+    return {lock_timeout_ms, max_parallel_tasks, preloaded, alert_fire_after, alert_clear_after};
 }
 
 } // namespace opsrunbook::pg

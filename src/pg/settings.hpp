@@ -11,6 +11,8 @@ struct Settings {
     int lock_timeout_ms;    // a maintenance task gives up waiting for a table after this
     int max_parallel_tasks; // maintenance workers of one run at the same time
     bool preloaded;         // this module stands in shared_preload_libraries of the running server
+    int alert_fire_after;   // observations in a row before an alert fires, and
+    int alert_clear_after;  // before it is over
 };
 Settings settings();
 
