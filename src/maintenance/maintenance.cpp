@@ -8,6 +8,7 @@
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/database.hpp"
+#include "pg/notice.hpp"
 #include "pg/procedure.hpp"
 #include "pg/role.hpp"
 #include "pg/settings.hpp"

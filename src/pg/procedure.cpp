@@ -20,10 +20,4 @@ void commit_procedure()
     });
 }
 
-void notice(const std::string &message)
-{
-    const char *const text = message.c_str();
-    call([text] { ereport(NOTICE, (errmsg_internal("%s", text))); });
-}
-
 } // namespace opsrunbook::pg
