@@ -11,6 +11,7 @@ namespace {
 
 int lock_timeout_ms = 2000;
 int max_parallel_tasks = 2;
+int retention_seqscan_limit_mb = 256;
 bool preloaded = false;
 
 } // namespace
@@ -25,12 +26,16 @@ void define_settings()
     DefineCustomIntVariable("opsrunbook.max_parallel_tasks",
                             "How many maintenance workers one run may use at the same time.", nullptr,
                             &max_parallel_tasks, 2, 1, 64, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.retention_seqscan_limit_mb",
+                            "Retention refuses to read through a larger table that has no index on its time column.",
+                            nullptr, &retention_seqscan_limit_mb, 256, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_MB,
+                            nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("opsrunbook");
 }
 
 Settings settings()
 {
-    return {lock_timeout_ms, max_parallel_tasks, preloaded};
+    return {lock_timeout_ms, max_parallel_tasks, retention_seqscan_limit_mb, preloaded};
 }
 
 } // namespace opsrunbook::pg
