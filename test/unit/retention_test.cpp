@@ -113,10 +113,11 @@ TEST(Retention, SpanFollowsTheRowsFound)
 TEST(Retention, BatchStatements)
 {
     const std::string first = batch_sql(policy("processed -- done"), table(), IndexStretch{});
-    EXPECT_TRUE(has(first,
-                    "FROM ONLY app.user_events_2024 AS user_events WHERE \"Created At\" < '2024-05-01 "
-                    "00:00:00+00'::timestamptz"
-                    " AND (processed -- done\n) ORDER BY \"Created At\" LIMIT 500 FOR UPDATE SKIP LOCKED"))
+    EXPECT_TRUE(has(
+        first,
+        "FROM ONLY app.user_events_2024 AS user_events WHERE \"Created At\" < '2024-05-01 "
+        "00:00:00+00'::timestamptz"
+        " AND (processed -- done\n) ORDER BY user_events.\"Created At\" LIMIT 500 FOR UPDATE SKIP LOCKED"))
         << first;
     EXPECT_FALSE(has(first, "INSERT"));
     const std::string next = batch_sql(policy(), table(), IndexStretch{"2024-03-01 00:00:00+00"});

@@ -107,10 +107,13 @@ int64_t next_span(int64_t span, int64_t rows, int64_t batch_size)
 
 std::string batch_sql(const RetentionPolicy &policy, const RetentionTable &table, const IndexStretch &stretch)
 {
+    // Qualified, for a column may be called as one of our own.
     const std::string time = quote_identifier(policy.time_column);
     const std::string from =
         stretch.from.empty() ? "" : time + " >= " + literal(policy, stretch.from) + " AND ";
-    return batch(policy, table, from, " ORDER BY " + time + " LIMIT " + std::to_string(policy.batch_size));
+    return batch(policy, table, from,
+                 " ORDER BY " + quote_identifier(policy.name) + "." + time + " LIMIT " +
+                     std::to_string(policy.batch_size));
 }
 
 std::string batch_sql(const RetentionPolicy &policy, const RetentionTable &table, const BlockStretch &stretch)
