@@ -357,7 +357,14 @@ private:
         locked = false;
         step.status = passes_by_waiting(*error) ? "skipped" : "failed";
         step.details = said(*error);
-        write_now(step);
+        pg::worker_transaction([&] {
+            if (!house_stands())
+                return;
+            if (const std::string holders = lock_holders(table.relation);
+                step.status == "skipped" && !holders.empty())
+                step.details = "could not be locked within the lock timeout: " + holders;
+            write(step);
+        });
         if (step.status == "failed")
             finish("failed", "stopped at partition " + step.relation + ": " + step.details);
     }
@@ -400,7 +407,8 @@ void apply_policies(const pg::WorkerRequest &request)
     });
     int steps = 0;
     for (const StoredPolicy &policy : policies)
-        if (policy.enabled || request.relation)
+        if (!policy.name.empty() &&
+            (policy.enabled || request.relation)) // no name: created but not committed
             Application(request, policy, steps).run();
 }
 
