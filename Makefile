@@ -15,7 +15,8 @@ INSTALL_SQL = src/schemas.sql \
 	src/health/alerting/alerting.sql \
 	src/health/triage/triage.sql \
 	src/advice/bloat/bloat.sql \
-	src/maintenance/maintenance.sql
+	src/maintenance/maintenance.sql \
+	src/maintenance/retention/retention.sql
 DATA_built = opsrunbook--$(EXTENSION_VERSION).sql
 
 REGRESS = $(sort $(basename $(notdir $(wildcard sql/*.sql))))

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "maintenance/journal.hpp"
+#include "maintenance/retention/apply.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/role.hpp"
@@ -230,6 +231,8 @@ void work(const pg::WorkerRequest &request)
         return do_tasks(request, false);
     case pg::Work::finish_run:
         return do_tasks(request, true);
+    case pg::Work::retention:
+        return apply_policies(request);
     }
 }
 

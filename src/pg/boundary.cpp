@@ -16,6 +16,8 @@ int sqlstate_of(base::ErrorKind kind) noexcept
         return ERRCODE_INVALID_PARAMETER_VALUE;
     case base::ErrorKind::undefined:
         return ERRCODE_UNDEFINED_OBJECT;
+    case base::ErrorKind::undefined_table:
+        return ERRCODE_UNDEFINED_TABLE;
     case base::ErrorKind::duplicate:
         return ERRCODE_DUPLICATE_OBJECT;
     case base::ErrorKind::not_allowed:

@@ -12,6 +12,7 @@
 #include "health/alerting/alerting.hpp"
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
+#include "maintenance/retention/retention.hpp"
 #include "health/triage/triage.hpp"
 
 namespace opsrunbook::pg {
@@ -131,5 +132,15 @@ FUNCTION(procedure, run_maintenance, actor, maintenance::run_maintenance);
 FUNCTION(rows, plan_maintenance, reader, maintenance::plan_maintenance);
 FUNCTION(value, cancel_task, actor, maintenance::cancel_task);
 FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
+
+FUNCTION(value, set_retention, actor, maintenance::set_retention);
+FUNCTION(value, drop_retention, actor, maintenance::drop_retention);
+FUNCTION(value, drop_retention_by_name, actor, maintenance::drop_retention_by_name);
+FUNCTION(rows, apply_retention, actor, maintenance::apply_retention);
+FUNCTION(value, cleanup_old_user_events, actor, maintenance::cleanup_old_user_events);
+FUNCTION(value, cleanup_maintenance_history, actor, maintenance::cleanup_maintenance_history);
+FUNCTION(value, add_orphan_rule, actor, maintenance::add_orphan_rule);
+FUNCTION(value, remove_orphan_rule, actor, maintenance::remove_orphan_rule);
+FUNCTION(rows, cleanup_orphaned_images, actor, maintenance::cleanup_orphaned_images);
 
 #pragma GCC visibility pop

@@ -5,6 +5,10 @@
 
 #include <stdexcept>
 
+extern "C" {
+#include "utils/lsyscache.h"
+}
+
 namespace opsrunbook::pg {
 
 base::Value Arguments::value(int number) const
@@ -13,6 +17,19 @@ base::Value Arguments::value(int number) const
         return plain_of(PG_GETARG_DATUM(number), PG_ARGISNULL(number),
                         get_fn_expr_argtype(fcinfo->flinfo, number));
     }));
+}
+
+std::string Arguments::printed(int number) const
+{
+    const char *const text = call([this, number]() -> const char * {
+        if (PG_ARGISNULL(number))
+            return "";
+        Oid output;
+        bool varlena;
+        getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, number), &output, &varlena);
+        return OidOutputFunctionCall(output, PG_GETARG_DATUM(number));
+    });
+    return text;
 }
 
 void Rows::add(std::initializer_list<base::Value> values)

@@ -42,6 +42,8 @@ const char *title_of(Work work)
         return "opsrunbook maintenance helper";
     case Work::finish_run:
         return "opsrunbook background maintenance";
+    case Work::retention:
+        return "opsrunbook retention";
     }
     return "opsrunbook worker";
 }

@@ -17,6 +17,7 @@ enum class Work : int32_t {
     plan_and_run, // plan a maintenance run, then do its tasks
     help_run,     // do tasks of a run that another worker planned
     finish_run,   // do the tasks of a run that no waiting caller may have: REINDEX CONCURRENTLY and its like
+    retention,    // apply retention policies, a transaction a batch
 };
 
 // Travels to the worker in bgw_extra: plain data, at most 128 bytes.
@@ -31,6 +32,10 @@ struct WorkerRequest {
     int32_t only;          // a maintenance::TaskFilter
     bool everything;       // nobody waits with a snapshot: background tasks are done here too
     double window_seconds; // negative: no window
+    uint32_t relation;     // retention: this table only; 0: every policy
+    int32_t days;          // retention: keep this many days, whatever the policy says; 0: what the policy says
+    int32_t seqscan_limit_mb;
+    bool dry_run;          // retention: count only
 };
 
 // Everything of a request that comes from the calling session.

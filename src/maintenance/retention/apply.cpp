@@ -1,0 +1,180 @@
+#include "maintenance/retention/apply.hpp"
+
+#include "base/text.hpp"
+#include "maintenance/journal.hpp"
+#include "maintenance/retention/application.hpp"
+#include "pg/role.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::maintenance {
+
+using base::format;
+
+std::string said(const pg::ServerError &error)
+{
+    return error.message + (error.detail.empty() ? "" : " (" + error.detail + ")") +
+           (error.hint.empty() ? "" : ". " + error.hint);
+}
+
+void Application::run()
+{
+    summary = new_step(base::qualified_name(stored.schema, stored.name),
+                       stored.archive_name.empty() ? "delete" : "archive");
+    if (const std::string obstacle = obstacle_before(); !obstacle.empty()) {
+        finish("skipped", obstacle);
+        return;
+    }
+    const auto error = pg::worker_transaction([this] { prepare(); });
+    if (error)
+        finish("failed", said(*error));
+    else if (!locked)
+        finish("skipped", "another maintenance worker is at this table");
+    else {
+        for (const RetentionTable &table : tables)
+            if (going_on && !gone.count(table.parent_relation))
+                visit(table);
+            else
+                gone.insert(table.relation); // below a partition that went as a whole
+        if (going_on)
+            finish(request.dry_run ? "planned" : "completed", closing_words());
+        if (locked)
+            pg::worker_transaction([this] { pg::unlock_relation_task(stored.relation); });
+    }
+}
+
+RetentionStep Application::new_step(const std::string &relation, const std::string &action)
+{
+    RetentionStep step;
+    step.number = ++steps;
+    step.relation = relation;
+    step.action = action;
+    return step;
+}
+
+void Application::write(const RetentionStep &step)
+{
+    write_retention_step(request.run_id, step, pg::current_user_name());
+}
+
+void Application::write_now(const RetentionStep &step)
+{
+    pg::worker_transaction([&] {
+        if (house_stands())
+            write(step);
+    });
+}
+
+void Application::finish(const std::string &status, const std::string &details)
+{
+    going_on = false;
+    summary.status = status;
+    summary.details = details;
+    write_now(summary);
+}
+
+std::string Application::obstacle_before() const
+{
+    if (stored.relation == 0)
+        return format("the table does not exist any more: SELECT opsrunbook.drop_retention(%s, %s); "
+                      "forgets the policy",
+                      base::quote_literal(stored.schema).c_str(), base::quote_literal(stored.name).c_str());
+    if (!stored.permitted)
+        return format("only a role with the rights of %s, who owns the table, may apply its policy",
+                      base::quote_identifier(stored.owner_name).c_str());
+    return "";
+}
+
+void Application::prepare()
+{
+    locked = pg::try_lock_relation_task(stored.relation);
+    if (!locked)
+        return;
+    give_up_on_locks();
+    policy = resolve(stored);
+    tables = tables_of(policy);
+    summary.rows = 0;
+    summary.command = plain_delete(policy, tables.front());
+    write(summary);
+}
+
+void Application::visit(const RetentionTable &table)
+{
+    const int64_t limit = int64_t{request.seqscan_limit_mb} << 20;
+    const RetentionWay way = choose_way(policy, table, limit);
+    switch (way) {
+    case RetentionWay::nothing:
+        return;
+    case RetentionWay::drop_partition:
+    case RetentionWay::detach_partition:
+        gone.insert(table.relation);
+        remove_partition(table, way);
+        return;
+    case RetentionWay::refuse_unindexed:
+        refuse(table,
+               format("no index leads with %s, and reading the whole table (%s, the limit "
+                      "opsrunbook.retention_seqscan_limit_mb is %d MB) would cost more than it brings: "
+                      "create the index",
+                      base::quote_identifier(policy.time_column).c_str(),
+                      base::size_text(table.bytes).c_str(), request.seqscan_limit_mb),
+               index_command(policy, table));
+        return;
+    case RetentionWay::refuse_foreign:
+        refuse(table, "a foreign table: its rows cannot be locked row by row", plain_delete(policy, table));
+        return;
+    case RetentionWay::walk_index:
+    case RetentionWay::walk_blocks:
+        break;
+    }
+    if (request.dry_run)
+        count(table);
+    else if (way == RetentionWay::walk_index)
+        walk_index(table);
+    else
+        walk_blocks(table);
+}
+
+void Application::refuse(const RetentionTable &table, const std::string &why, const std::string &command)
+{
+    if (table.relation == policy.relation) {
+        summary.command = command;
+        finish("refused", why);
+        return;
+    }
+    RetentionStep step = new_step(base::qualified_name(table.schema, table.name), summary.action);
+    step.status = "refused";
+    step.details = why;
+    step.command = command;
+    write_now(step);
+}
+
+std::string Application::closing_words() const
+{
+    std::string words = format("older than %s", policy.cutoff.c_str());
+    if (!policy.condition.empty())
+        words += " and " + base::one_line(policy.condition, 200);
+    if (left > 0)
+        words += format("; %s held by other transactions, or kept by a trigger, left for the next run",
+                        base::plural(left, "row").c_str());
+    return words;
+}
+
+void apply_policies(const pg::WorkerRequest &request)
+{
+    std::vector<StoredPolicy> policies;
+    pg::worker_transaction([&] {
+        if (!house_stands())
+            return;
+        if (request.days > 0)
+            policies = {policy_for_days(request.relation, request.days)};
+        else
+            policies = stored_policies(request.relation ? std::optional(request.relation) : std::nullopt);
+    });
+    int steps = 0;
+    for (const StoredPolicy &policy : policies)
+        if (!policy.name.empty() &&
+            (policy.enabled || request.relation)) // no name: created but not committed
+            Application(request, policy, steps).run();
+}
+
+} // namespace opsrunbook::maintenance

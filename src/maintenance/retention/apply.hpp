@@ -1,0 +1,14 @@
+#pragma once
+// What a retention worker does: the policies one by one, a transaction a batch.  A batch's rows, and the row
+// of opsrunbook.retention_run that counts them, are committed together.
+//
+// Conditions and triggers are written by whoever owns the table, so a batch runs with the rights of the
+// table's owner, as the server's own maintenance does; the caller must have these rights too.
+
+#include "pg/worker.hpp"
+
+namespace opsrunbook::maintenance {
+
+void apply_policies(const pg::WorkerRequest &request);
+
+} // namespace opsrunbook::maintenance

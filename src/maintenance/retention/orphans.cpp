@@ -1,0 +1,229 @@
+// Objects that a table lists and nothing refers to.  Whatever makes it doubtful that a rule sees every
+// reference (a relation that is gone, no reference at all, row security) keeps the objects.
+#include "maintenance/retention/retention.hpp"
+
+#include <map>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "maintenance/retention/orphan_statements.hpp"
+#include "pg/database.hpp"
+#include "pg/notice.hpp"
+#include "pg/role.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::maintenance {
+
+namespace {
+
+using base::Error;
+using base::ErrorKind;
+using base::format;
+using base::Value;
+
+[[noreturn]] void refuse(const std::string &message, const std::string &detail = {},
+                         const std::string &hint = {})
+{
+    throw Error(ErrorKind::invalid_input, message, detail, hint);
+}
+
+struct Named {
+    std::string schema, name;
+    bool permitted;
+};
+
+Named table_of(int64_t relation, const char *what)
+{
+    const pg::Result result = pg::query("SELECT n.nspname::text, c.relname::text, pg_has_role(c.relowner, "
+                                        "'USAGE'), c.relkind IN ('r', 'p') AND"
+                                        " c.relpersistence <> 't' FROM pg_class c JOIN pg_namespace n ON "
+                                        "n.oid = c.relnamespace WHERE c.oid = $1::bigint::oid",
+                                        {relation});
+    if (result.empty() || !result.at(0, size_t{3}).boolean())
+        refuse(format("%s is not an ordinary or partitioned table", what));
+    return {result.at(0, size_t{0}).text(), result.at(0, size_t{1}).text(),
+            result.at(0, size_t{2}).boolean()};
+}
+
+// The category of the column's type; refuses when there is no such column.
+std::string category_of(int64_t relation, const std::string &column)
+{
+    const pg::Result result =
+        pg::query("SELECT CASE WHEN t.typname = 'uuid' THEN 'S' ELSE t.typcategory::text END"
+                  " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+                  " WHERE a.attrelid = $1::bigint::oid AND a.attname = $2 AND a.attnum > 0"
+                  " AND NOT a.attisdropped",
+                  {relation, column});
+    if (result.empty())
+        refuse(format("column %s does not exist", base::quote_identifier(column).c_str()));
+    return result.at(0, size_t{0}).text();
+}
+
+struct Rules {
+    ObjectTable table;
+    std::string doubt; // why nothing of this table is touched; empty: no doubt
+};
+
+// The rules of each table and name column together.
+std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
+{
+    const pg::Result result = pg::as_house_owner([] {
+        return pg::query(
+            "SELECT r.*, r.min_age::text AS least_age,"
+            " to_regclass(format('%I.%I', object_schema, object_name)) IS NOT NULL AS object_stands,"
+            " to_regclass(format('%I.%I', reference_schema, reference_name)) IS NOT NULL AS reference_stands"
+            " FROM opsrunbook.orphan_rule r ORDER BY r.name");
+    });
+    std::map<std::pair<std::string, std::string>, Rules> grouped;
+    for (size_t row = 0; row < result.size(); ++row) {
+        const auto text = [&](const char *column) { return result.at(row, column).text(); };
+        const std::string object = base::qualified_name(text("object_schema"), text("object_name"));
+        Rules &rules = grouped[{object, text("name_column")}];
+        rules.table.relation = object;
+        rules.table.name_column = text("name_column");
+        if (rules.table.bucket_column.empty())
+            rules.table.bucket_column = text("bucket_column");
+        if (rules.table.size_column.empty())
+            rules.table.size_column = text("size_column");
+        const ObjectTable::Age age{text("age_column"), text("least_age")};
+        if (!age.column.empty())
+            rules.table.ages.push_back(age);
+        const std::string &match = text("match");
+        const std::string reference = base::qualified_name(text("reference_schema"), text("reference_name"));
+        rules.table.references.push_back({reference, text("reference_column"),
+                                          match == "exact"    ? ReferenceMatch::exact
+                                          : match == "suffix" ? ReferenceMatch::suffix
+                                                              : ReferenceMatch::contains});
+        for (const auto &[column, relation] :
+             {std::pair("object_stands", object), std::pair("reference_stands", reference)})
+            if (!result.at(row, column).boolean())
+                rules.doubt =
+                    format("rule %s: %s does not exist any more", text("name").c_str(), relation.c_str());
+    }
+    return grouped;
+}
+
+} // namespace
+
+Value add_orphan_rule(const pg::Arguments &arguments)
+{
+    for (const auto &[number, name] :
+         {std::pair(0, "name"), std::pair(1, "object_relation"), std::pair(2, "name_column"),
+          std::pair(3, "reference_relation"), std::pair(4, "reference_column"), std::pair(5, "match"),
+          std::pair(9, "min_age")})
+        if (arguments.is_null(number))
+            refuse(format("%s must not be null", name));
+    const int64_t object = arguments.integer(1), reference = arguments.integer(3);
+    const std::string match = arguments.text(5), min_age = arguments.printed(9);
+    if (match != "exact" && match != "suffix" && match != "contains")
+        refuse("match must be exact, suffix or contains", "It is \"" + match + "\".");
+    const Named objects = table_of(object, "object_relation"),
+                references = table_of(reference, "reference_relation");
+    if (!objects.permitted)
+        throw Error(ErrorKind::not_allowed,
+                    "permission denied for table " + base::qualified_name(objects.schema, objects.name),
+                    "Only a role with the rights of its owner may decide which of its rows are orphans.");
+    category_of(object, arguments.text(2));
+    if (category_of(reference, arguments.text(4)) != "S" && match != "contains")
+        refuse("the reference column is no text",
+               "Only match => 'contains' finds names inside of arrays, JSON and other types.",
+               "Use match => 'contains', or name a column of type text, varchar or uuid.");
+    for (const int number : {6, 7})
+        if (!arguments.is_null(number))
+            category_of(object, arguments.text(number));
+    std::string age = arguments.text(8);
+    const bool needs_age = pg::query("SELECT $1::interval > '0'", {min_age}).at(0, size_t{0}).boolean();
+    if (age.empty() && needs_age) {
+        age = "created_at";
+        if (pg::query("SELECT FROM pg_attribute WHERE attrelid = $1::bigint::oid AND attname = 'created_at' "
+                      "AND NOT attisdropped",
+                      {object})
+                .processed == 0)
+            refuse("the object table has no column created_at", "min_age is " + min_age + ".",
+                   "Name its time column with age_column => '...', or give min_age => '0'.");
+    }
+    if (!age.empty() && category_of(object, age) != "D")
+        refuse(format("column %s is no time", base::quote_identifier(age).c_str()));
+    const std::string role = pg::current_user_name();
+    pg::as_house_owner([&] {
+        const auto there =
+            pg::query("SELECT FROM opsrunbook.orphan_rule WHERE name = $1", {arguments.value(0)});
+        if (there.processed > 0)
+            throw Error(ErrorKind::duplicate, "orphan rule \"" + arguments.text(0) + "\" already exists", "",
+                        "SELECT opsrunbook.remove_orphan_rule(" + base::quote_literal(arguments.text(0)) +
+                            "); removes it.");
+        pg::query(
+            "INSERT INTO opsrunbook.orphan_rule (name, object_schema, object_name, name_column, "
+            "reference_schema,"
+            " reference_name, reference_column, match, bucket_column, size_column, age_column, min_age, role)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::interval, $13)",
+            {arguments.value(0), objects.schema, objects.name, arguments.text(2), references.schema,
+             references.name, arguments.text(4), match, arguments.value(6), arguments.value(7),
+             age.empty() ? Value() : Value(age), min_age, role});
+    });
+    return format("objects of %s that %s.%s does not name any more are orphans: SELECT * FROM "
+                  "cleanup_orphaned_images(dry_run => true); lists them",
+                  base::qualified_name(objects.schema, objects.name).c_str(),
+                  base::qualified_name(references.schema, references.name).c_str(),
+                  base::quote_identifier(arguments.text(4)).c_str());
+}
+
+Value remove_orphan_rule(const pg::Arguments &arguments)
+{
+    const pg::Result rule = pg::as_house_owner([&] {
+        return pg::query("SELECT to_regclass(format('%I.%I', object_schema, object_name))::oid::bigint, role"
+                         " FROM opsrunbook.orphan_rule WHERE name = $1",
+                         {arguments.value(0)});
+    });
+    if (rule.empty())
+        return false;
+    const Value &object = rule.at(0, size_t{0});
+    const bool permitted = object.is_null()
+                               ? pg::is_superuser() || rule.at(0, size_t{1}).text() == pg::current_user_name()
+                               : table_of(object.integer(), "the object table").permitted;
+    if (!permitted)
+        throw Error(ErrorKind::not_allowed, "permission denied for this orphan rule",
+                    "Only a role with the rights of the object table's owner may remove it.");
+    pg::as_house_owner(
+        [&] { pg::query("DELETE FROM opsrunbook.orphan_rule WHERE name = $1", {arguments.value(0)}); });
+    return true;
+}
+
+void cleanup_orphaned_images(const pg::Arguments &arguments, pg::Rows &rows)
+{
+    const bool dry_run = arguments.boolean(0);
+    const auto grouped = rules_by_table();
+    if (grouped.empty()) {
+        pg::notice(
+            "there is no orphan rule, so nothing is known to be an orphan",
+            "Add one: SELECT opsrunbook.add_orphan_rule('images', object_relation => 'storage.objects', "
+            "name_column => "
+            "'name', reference_relation => 'products', reference_column => 'image_url', match => 'suffix', "
+            "bucket_column => 'bucket_id');");
+        return;
+    }
+    // References that row security hides would make objects look like orphans: an error instead.
+    const std::string before = pg::query("SELECT current_setting('row_security')").at(0, size_t{0}).text();
+    pg::query("SELECT set_config('row_security', 'off', true)");
+    for (const auto &[key, rules] : grouped) {
+        std::string doubt = rules.doubt;
+        for (const OrphanReference &reference : rules.table.references)
+            if (doubt.empty() && !pg::query(any_reference_sql(reference)).at(0, size_t{0}).boolean())
+                doubt = format("%s.%s names no object at all, so every object would be an orphan",
+                               reference.relation.c_str(), base::quote_identifier(reference.column).c_str());
+        if (!doubt.empty()) {
+            pg::warning(
+                format("skipped %s: %s", rules.table.relation.c_str(), doubt.c_str()),
+                "Remove the rule with opsrunbook.remove_orphan_rule(), or bring back what it looks at.");
+            continue;
+        }
+        const pg::Result found = pg::query(orphans_sql(rules.table, !dry_run));
+        for (size_t row = 0; row < found.size(); ++row)
+            rows.add({found.at(row, "image_name"), found.at(row, "bucket"), found.at(row, "size_bytes"),
+                      dry_run ? "would delete" : "deleted"});
+    }
+    pg::query("SELECT set_config('row_security', $1, true)", {before});
+}
+
+} // namespace opsrunbook::maintenance

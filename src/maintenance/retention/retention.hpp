@@ -1,0 +1,20 @@
+#pragma once
+// The SQL functions of this room; retention.sql says what each returns.
+
+#include "pg/arguments.hpp"
+#include "pg/rows.hpp"
+
+namespace opsrunbook::maintenance {
+
+base::Value set_retention(const pg::Arguments &);
+base::Value drop_retention(const pg::Arguments &);
+base::Value drop_retention_by_name(const pg::Arguments &);
+void apply_retention(const pg::Arguments &, pg::Rows &rows);
+base::Value cleanup_old_user_events(const pg::Arguments &);
+base::Value cleanup_maintenance_history(const pg::Arguments &);
+
+base::Value add_orphan_rule(const pg::Arguments &);
+base::Value remove_orphan_rule(const pg::Arguments &);
+void cleanup_orphaned_images(const pg::Arguments &, pg::Rows &rows);
+
+} // namespace opsrunbook::maintenance
