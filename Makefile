@@ -15,6 +15,7 @@ INSTALL_SQL = src/schemas.sql \
 	src/health/alerting/alerting.sql \
 	src/health/triage/triage.sql \
 	src/advice/bloat/bloat.sql \
+	src/advice/index_usage/index_usage.sql \
 	src/maintenance/maintenance.sql \
 	src/maintenance/retention/retention.sql
 DATA_built = opsrunbook--$(EXTENSION_VERSION).sql

@@ -10,12 +10,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "health/thresholds.hpp"
 #include "observed/bloat.hpp"
+#include "observed/index_usage.hpp"
 #include "observed/relations.hpp"
 #include "observed/server.hpp"
 
@@ -46,7 +48,10 @@ struct Observations {
     observed::Relations relations;
     observed::Server server;
     std::vector<observed::Bloat> bloat; // of the largest relations
-    std::vector<std::string> skipped;   // what was not looked at, and why (a locked object, a budget)
+    observed::IndexUsage index_usage;   // of the indexes large enough to be worth dropping
+    std::unordered_map<uint32_t, int64_t> file_bytes; // of the relations that index checks ask about
+    std::unordered_map<uint32_t, std::string> constraint_columns; // of foreign keys without an index
+    std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)
 };
 
 struct Finding {
@@ -64,6 +69,7 @@ struct Finding {
     bool lethal = false;                  // caps the score
     std::optional<base::Timestamp> since; // when it was first observed, where the alert state knows
     std::string mute;                     // who muted it, until when and why; empty: not muted
+    uint32_t drops_index = 0; // what `fix` drops: diagnose() fills in `undo`, which only the server can tell
 };
 
 class Judge;

@@ -5,6 +5,9 @@
 #include "advice/bloat/candidates.hpp"
 #include "health/alerting/mutes.hpp"
 #include "health/alerting/stored.hpp"
+#include "advice/indexes/foreign_keys.hpp"
+#include "pg/catalog/definitions.hpp"
+#include "pg/catalog/index_usage.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/catalog/standing.hpp"
@@ -48,6 +51,67 @@ std::vector<std::string> add_user_checks(Diagnosis &diagnosis, const std::vector
     return others;
 }
 
+// Beyond this many, findings of one kind name the function that lists them all.
+constexpr size_t described = 1000;
+
+void observe_foreign_keys(Observations &seen)
+{
+    std::vector<uint32_t> keys;
+    for (const observed::Constraint *key : advice::unindexed_foreign_keys(seen.relations)) {
+        if (seen.file_bytes.size() >= 10 * described)
+            break;
+        const observed::Table *table = seen.relations.table(key->table);
+        const int64_t bytes = pg::relation_file_bytes(table->relation);
+        seen.file_bytes[key->table] = bytes;
+        if (bytes >= 1 << 20 && keys.size() < described)
+            keys.push_back(key->oid);
+    }
+    seen.constraint_columns = pg::constraint_columns(keys);
+}
+
+void observe_unused_indexes(Observations &seen)
+{
+    constexpr int64_t page = 8192, least = 10 << 20;
+    // relpages is of the last VACUUM or ANALYZE: a table that grew since is asked for its file.
+    const int64_t floor = std::min<int64_t>(least, seen.server.database_bytes.value_or(0) / 200);
+    std::vector<const observed::Index *> large;
+    for (const observed::Index &index : seen.relations.indexes) {
+        if (index.scans > 0 || index.relation.kind == 'I' || !advice::user_index(seen.relations, index))
+            continue;
+        const observed::Table *table = seen.relations.table(index.table);
+        if (!table || table->relation.kind == 't')
+            continue;
+        const bool stale =
+            table->counters.inserted_since_vacuum + table->counters.modified_since_analyze > 10000;
+        const int64_t bytes = stale ? pg::relation_file_bytes(index.relation) : index.relation.pages * page;
+        if (bytes < std::max<int64_t>(floor, 1 << 20))
+            continue;
+        seen.file_bytes[index.relation.oid] = bytes;
+        large.push_back(&index);
+    }
+    seen.index_usage = pg::read_index_usage(seen.relations, large);
+}
+
+void fill_in_undo(Diagnosis &diagnosis)
+{
+    std::vector<const observed::Index *> dropped;
+    observed::OidMap wanted_oids;
+    for (const Outcome &outcome : diagnosis.outcomes)
+        for (const Finding &finding : outcome.findings)
+            if (finding.drops_index != 0 && wanted_oids.size() < described)
+                wanted_oids.emplace(finding.drops_index, 1);
+    if (wanted_oids.size() == 0)
+        return;
+    for (const observed::Index &index : diagnosis.seen.relations.indexes)
+        if (wanted_oids.contains(index.relation.oid))
+            dropped.push_back(&index);
+    const auto definitions = pg::index_definitions(dropped);
+    for (Outcome &outcome : diagnosis.outcomes)
+        for (Finding &finding : outcome.findings)
+            if (const auto text = definitions.find(finding.drops_index); text != definitions.end())
+                finding.undo = text->second;
+}
+
 } // namespace
 
 Thresholds read_thresholds()
@@ -76,6 +140,10 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     pg::read_outdated_collations(seen.server, seen.relations);
     if (wanted(ids, {"bloat", "index_bloat"}))
         seen.bloat = advice::observe_bloat(seen.relations);
+    if (wanted(ids, {"unindexed_foreign_keys"}))
+        observe_foreign_keys(seen);
+    if (wanted(ids, {"unused_indexes"}))
+        observe_unused_indexes(seen);
     std::vector<Outcome> &outcomes = diagnosis.outcomes;
     const std::vector<std::string> registered = add_user_checks(diagnosis, ids);
     if (ids.empty() || !registered.empty()) {
@@ -88,6 +156,7 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     if (about_mutes)
         std::erase_if(outcomes,
                       [&asked](const Outcome &outcome) { return !named(asked, outcome.check->id); });
+    fill_in_undo(diagnosis);
     return diagnosis;
 }
 

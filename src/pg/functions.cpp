@@ -9,6 +9,7 @@
 #include "pg/arguments.hpp"
 
 #include "advice/bloat/bloat.hpp"
+#include "advice/index_usage/index_usage.hpp"
 #include "health/alerting/alerting.hpp"
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
@@ -114,6 +115,12 @@ FUNCTION(rows, observe_alerts, actor, health::observe_alerts);
 FUNCTION(rows, measure_bloat, reader, advice::measure_bloat_of);
 FUNCTION(rows, estimate_bloat, reader, advice::estimate_bloat);
 FUNCTION(rows, analyze_index_efficiency, reader, advice::analyze_index_efficiency);
+
+FUNCTION(rows, get_unused_indexes, reader, advice::get_unused_indexes);
+FUNCTION(rows, find_unused_indexes, reader, advice::get_unused_indexes);
+FUNCTION(rows, get_index_usage_stats, reader, advice::get_index_usage_stats);
+FUNCTION(rows, analyze_index_usage, reader, advice::get_index_usage_stats);
+FUNCTION(value, update_index_usage, actor, advice::update_index_usage);
 
 FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);
 FUNCTION(rows, kill_long_queries, reader, health::kill_long_queries);

@@ -9,6 +9,9 @@ namespace opsrunbook::pg {
 // ACCESS EXCLUSIVE.  Cost: linear in the number of relations.
 observed::Relations read_relations();
 
+// The path of a relation's first file, relative to the data directory; false when it has none.
+bool relation_path(const observed::Relation &relation, char *path, size_t room);
+
 // Bytes of a relation's main fork from its files, all segments; 0 when it has none.  No lock.
 int64_t relation_file_bytes(const observed::Relation &relation);
 

@@ -69,18 +69,23 @@ int64_t changed_bytes(std::vector<Changed> &changed)
 
 } // namespace
 
-int64_t relation_file_bytes(const observed::Relation &relation)
+bool relation_path(const observed::Relation &relation, char *path, size_t room)
 {
     if (relation.filenode == 0)
-        return 0;
-    char path[MAXPGPATH];
-    char *const buffer = path;
-    call([&relation, buffer] {
+        return false;
+    call([&relation, path, room] {
         const Oid tablespace = relation.tablespace != 0 ? relation.tablespace : MyDatabaseTableSpace;
-        compat::relation_path(buffer, MAXPGPATH,
-                              tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId, tablespace,
-                              relation.filenode);
+        compat::relation_path(path, room, tablespace == GLOBALTABLESPACE_OID ? InvalidOid : MyDatabaseId,
+                              tablespace, relation.filenode);
     });
+    return true;
+}
+
+int64_t relation_file_bytes(const observed::Relation &relation)
+{
+    char path[MAXPGPATH];
+    if (!relation_path(relation, path, sizeof path))
+        return 0;
     int64_t bytes = 0;
     struct stat file;
     for (int segment = 0;; ++segment) {
