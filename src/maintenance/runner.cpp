@@ -230,6 +230,9 @@ void work(const pg::WorkerRequest &request)
         return do_tasks(request, false);
     case pg::Work::finish_run:
         return do_tasks(request, true);
+    case pg::Work::scheduler_turn: // schedule/turn.hpp
+    case pg::Work::job:
+        return;
     }
 }
 

@@ -12,6 +12,7 @@
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
 #include "health/triage/triage.hpp"
+#include "maintenance/schedule/schedule.hpp"
 
 namespace opsrunbook::pg {
 
@@ -112,5 +113,15 @@ FUNCTION(value, optimize_database, actor, maintenance::optimize_database);
 FUNCTION(value, update_table_statistics, actor, maintenance::update_table_statistics);
 FUNCTION(rows, perform_routine_maintenance, actor, maintenance::perform_routine_maintenance);
 FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
+
+FUNCTION(value, schedule, actor, maintenance::schedule);
+FUNCTION(value, run_once, actor, maintenance::run_once);
+FUNCTION(value, run_job_now, actor, maintenance::run_job_now);
+FUNCTION(value, unschedule, actor, maintenance::unschedule);
+FUNCTION(value, enable_job, actor, maintenance::enable_job);
+FUNCTION(value, disable_job, actor, maintenance::disable_job);
+FUNCTION(value, enable_default_schedule, actor, maintenance::enable_default_schedule);
+FUNCTION(value, disable_default_schedule, actor, maintenance::disable_default_schedule);
+FUNCTION(rows, list_jobs, reader, maintenance::list_jobs);
 
 #pragma GCC visibility pop
