@@ -205,7 +205,10 @@ std::optional<Alert> alert_of(int64_t run_id)
     const pg::Result run = house(
         "SELECT r.job_id, r.job_name, r.attempt, r.role, r.sqlstate, r.message, r.scheduled_for::text AS due,"
         " current_database()::text AS database FROM opsrunbook.job_run r LEFT JOIN opsrunbook.job j ON j.id ="
-        " r.job_id WHERE r.id = $1 AND r.status = 'failed' AND (j.id IS NULL OR r.attempt > j.max_retries)",
+        " r.job_id WHERE r.id = $1 AND r.status = 'failed' AND (j.id IS NULL OR r.attempt > j.max_retries"
+        // or its retries come too seldom: the next scheduled run ended them
+        " OR (SELECT p.status = 'failed' AND p.scheduled_for <> r.scheduled_for FROM opsrunbook.job_run p"
+        " WHERE p.job_id = r.job_id AND p.id < r.id ORDER BY p.id DESC LIMIT 1))",
         {run_id});
     if (run.empty())
         return std::nullopt;
