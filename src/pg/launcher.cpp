@@ -1,6 +1,6 @@
 // The launcher: a process that the postmaster keeps alive, with no database open.  scheduler.hpp says what it
-// does.  All of it is server regime: it has no C++ object, and an error ends it with status 1, after which the
-// postmaster starts it afresh.
+// does.  All of it is server regime: it has no C++ object, and an error ends it with status 1, after which
+// the postmaster starts it afresh.
 //
 // On a standby it is started when recovery ends, so the schedule goes on where the old primary's stopped.
 
@@ -236,17 +236,19 @@ void define_scheduler_settings()
                              "Needs the module in shared_preload_libraries.", &scheduler_enabled, true,
                              PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("opsrunbook.scheduler_naptime",
-                            "How long the scheduler sleeps at most before it looks for new databases.", nullptr,
-                            &naptime_seconds, 10, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+                            "How long the scheduler sleeps at most before it looks for new databases.",
+                            nullptr, &naptime_seconds, 10, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr,
+                            nullptr);
     DefineCustomIntVariable("opsrunbook.max_running_jobs",
                             "How many jobs of one database may run at the same time.",
-                            "Each takes one of max_worker_processes.", &max_running_jobs, 4, 1, 1000, PGC_SIGHUP,
-                            0, nullptr, nullptr, nullptr);
+                            "Each takes one of max_worker_processes.", &max_running_jobs, 4, 1, 1000,
+                            PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("opsrunbook.job_history_days", "How many days the runs of jobs are remembered.",
-                            "The newest run of each job is kept.", &job_history_days, 30, 1, 36500, PGC_SIGHUP, 0,
-                            nullptr, nullptr, nullptr);
-    DefineCustomIntVariable("opsrunbook.job_history_rows", "How many runs of one job are remembered.", nullptr,
-                            &job_history_rows, 1000, 10, 1000000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+                            "The newest run of each job is kept.", &job_history_days, 30, 1, 36500,
+                            PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.job_history_rows", "How many runs of one job are remembered.",
+                            nullptr, &job_history_rows, 1000, 10, 1000000, PGC_SIGHUP, 0, nullptr, nullptr,
+                            nullptr);
 }
 
 } // namespace

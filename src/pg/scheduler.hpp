@@ -1,9 +1,9 @@
 #pragma once
 // The scheduler's side that touches the server.
 //
-// The launcher (launcher.cpp) keeps no database open and runs no job.  It starts, database by database, a short
-// worker (Work::scheduler_turn) that reads the jobs, starts those that are due, each as a worker of its own
-// (Work::job), and says when to look again.  What they tell each other lies in shared memory:
+// The launcher (launcher.cpp) keeps no database open and runs no job.  It starts, database by database, a
+// short worker (Work::scheduler_turn) that reads the jobs, starts those that are due, each as a worker of its
+// own (Work::job), and says when to look again.  What they tell each other lies in shared memory:
 //
 //   look_at     when the launcher starts the next turn in a database
 //   poked       somebody changed a job, or a run ended: a turn that read before that looks again at once

@@ -41,8 +41,8 @@ void start_memory()
         previous_startup();
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
     bool found;
-    scheduler_memory =
-        static_cast<SchedulerMemory *>(ShmemInitStruct("opsrunbook_scheduler", sizeof(SchedulerMemory), &found));
+    scheduler_memory = static_cast<SchedulerMemory *>(
+        ShmemInitStruct("opsrunbook_scheduler", sizeof(SchedulerMemory), &found));
     if (!found) {
         memset(static_cast<void *>(scheduler_memory), 0, sizeof(SchedulerMemory));
         scheduler_memory->lock = &GetNamedLWLockTranche("opsrunbook_scheduler")->lock;
@@ -63,8 +63,8 @@ void poke_on_exit(int, Datum)
     poke_database(database_at_exit);
 }
 
-// One turn a database at a time: a second launcher's turn may meet one that a first left behind.  A lock of the
-// users' kind, because these are released when the process ends; a standard session lock would not be.
+// One turn a database at a time: a second launcher's turn may meet one that a first left behind.  A lock of
+// the users' kind, because these are released when the process ends; a standard session lock would not be.
 bool lock_turn()
 {
     LOCKTAG tag;

@@ -47,8 +47,7 @@ void read_last_run(const pg::Result &rows, size_t r, BookedJob &booked)
     job.last_scheduled_run = rows.at(r, "scheduled_for").timestamp();
     if (!finished) {
         booked.worker_unknown = rows.at(r, "worker_pid").is_null();
-        job.running_since =
-            booked.last_started ? booked.last_started : rows.at(r, "launched_at").timestamp();
+        job.running_since = booked.last_started ? booked.last_started : rows.at(r, "launched_at").timestamp();
         return;
     }
     job.last_finished = finished;
@@ -82,12 +81,15 @@ void read_trigger(const pg::Result &rows, size_t r, BookedJob &booked)
 std::vector<BookedJob> read_jobs()
 {
     const pg::Result rows = house(
-        "SELECT j.id, j.name, j.cron, j.run_at, j.after_job, o.name AS after, j.command, j.timezone, j.missed,"
+        "SELECT j.id, j.name, j.cron, j.run_at, j.after_job, o.name AS after, j.command, j.timezone, "
+        "j.missed,"
         " j.max_retries, j.retry_seconds, j.timeout_seconds, j.jitter_seconds, j.enabled, j.role, j.since,"
-        " j.run_now, j.problem, n.id AS run_id, n.scheduled_for, n.finished_at, n.status, n.sqlstate, n.message,"
+        " j.run_now, j.problem, n.id AS run_id, n.scheduled_for, n.finished_at, n.status, n.sqlstate, "
+        "n.message,"
         " n.attempt, n.launched_at, n.started_at, n.worker_pid, s.finished_at AS last_succeeded"
         " FROM opsrunbook.job j LEFT JOIN opsrunbook.job o ON o.id = j.after_job"
-        " LEFT JOIN LATERAL (SELECT * FROM opsrunbook.job_run r WHERE r.job_id = j.id ORDER BY r.id DESC LIMIT 1) n"
+        " LEFT JOIN LATERAL (SELECT * FROM opsrunbook.job_run r WHERE r.job_id = j.id ORDER BY r.id DESC "
+        "LIMIT 1) n"
         " ON true LEFT JOIN LATERAL (SELECT r.finished_at FROM opsrunbook.job_run r WHERE r.job_id = j.id"
         " AND r.status = 'completed' ORDER BY r.id DESC LIMIT 1) s ON true ORDER BY j.id");
     std::vector<BookedJob> jobs;
@@ -136,11 +138,14 @@ std::vector<int64_t> end_crashed_runs()
 {
     const pg::Result ended = house(
         "UPDATE opsrunbook.job_run r SET finished_at = clock_timestamp(), status = 'failed',"
-        " message = CASE WHEN r.worker_pid IS NULL THEN 'worker ended without reporting, before it started the"
-        " command' ELSE format('worker ended without reporting: process %s was killed, or the server restarted',"
+        " message = CASE WHEN r.worker_pid IS NULL THEN 'worker ended without reporting, before it started "
+        "the"
+        " command' ELSE format('worker ended without reporting: process %s was killed, or the server "
+        "restarted',"
         " r.worker_pid) END"
         " WHERE r.finished_at IS NULL AND CASE WHEN r.worker_pid IS NULL"
-        " THEN r.launched_at < greatest(pg_postmaster_start_time(), clock_timestamp() - interval '15 seconds')"
+        " THEN r.launched_at < greatest(pg_postmaster_start_time(), clock_timestamp() - interval '15 "
+        "seconds')"
         " ELSE NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = r.worker_pid AND a.backend_start ="
         " r.worker_started_at) END RETURNING r.id");
     std::vector<int64_t> runs;
@@ -153,10 +158,11 @@ int64_t write_launch(const BookedJob &job, const Launch &launch)
 {
     if (job.run_now)
         house("UPDATE opsrunbook.job SET run_now = false WHERE id = $1", {job.job.id});
-    return house("INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, command)"
+    return house("INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, "
+                 "command)"
                  " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-                 {job.job.id, job.name, launch.scheduled_for, launch.attempt, launch_reason_text(launch.reason),
-                  job.role, job.command})
+                 {job.job.id, job.name, launch.scheduled_for, launch.attempt,
+                  launch_reason_text(launch.reason), job.role, job.command})
         .at(0, size_t{0})
         .integer();
 }
@@ -171,7 +177,8 @@ void write_passed_over(const BookedJob &job, base::Timestamp scheduled_for)
 
 void forget_launch(int64_t run_id)
 {
-    house("DELETE FROM opsrunbook.job_run WHERE id = $1 AND worker_pid IS NULL AND finished_at IS NULL", {run_id});
+    house("DELETE FROM opsrunbook.job_run WHERE id = $1 AND worker_pid IS NULL AND finished_at IS NULL",
+          {run_id});
 }
 
 void write_problem(const BookedJob &job)
@@ -181,19 +188,20 @@ void write_problem(const BookedJob &job)
 
 void write_run_end(int64_t run_id, const RunEnd &end)
 {
-    house("UPDATE opsrunbook.job_run SET finished_at = clock_timestamp(), status = $2, sqlstate = nullif($3, ''),"
+    house("UPDATE opsrunbook.job_run SET finished_at = clock_timestamp(), status = $2, sqlstate = nullif($3, "
+          "''),"
           " message = $4 WHERE id = $1 AND finished_at IS NULL",
           {run_id, end.status, end.sqlstate, end.message});
 }
 
 std::optional<ClaimedRun> claim_run(int64_t run_id)
 {
-    const pg::Result run = house(
-        "UPDATE opsrunbook.job_run r SET worker_pid = a.pid, worker_started_at = a.backend_start,"
-        " started_at = clock_timestamp() FROM pg_stat_activity a, opsrunbook.job j"
-        " WHERE r.id = $1 AND r.worker_pid IS NULL AND r.finished_at IS NULL AND j.id = r.job_id"
-        " AND a.pid = pg_backend_pid() RETURNING r.job_id, r.command, j.timeout_seconds",
-        {run_id});
+    const pg::Result run =
+        house("UPDATE opsrunbook.job_run r SET worker_pid = a.pid, worker_started_at = a.backend_start,"
+              " started_at = clock_timestamp() FROM pg_stat_activity a, opsrunbook.job j"
+              " WHERE r.id = $1 AND r.worker_pid IS NULL AND r.finished_at IS NULL AND j.id = r.job_id"
+              " AND a.pid = pg_backend_pid() RETURNING r.job_id, r.command, j.timeout_seconds",
+              {run_id});
     if (run.empty())
         return std::nullopt;
     return ClaimedRun{run.at(0, "job_id").integer(), run.at(0, "command").text(),

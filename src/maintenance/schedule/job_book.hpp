@@ -16,8 +16,8 @@ struct BookedJob {
     std::string missed;
     bool enabled = true; // as the table has it
     bool run_now = false;
-    std::string problem;        // why it cannot be decided on
-    std::string noted_problem;  // what the table says about that
+    std::string problem;       // why it cannot be decided on
+    std::string noted_problem; // what the table says about that
     std::string last_status, last_message;
     std::optional<base::Timestamp> last_started;
     bool worker_unknown = false; // launched, and its worker has not reported yet

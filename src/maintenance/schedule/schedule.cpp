@@ -71,11 +71,10 @@ void require_own(const std::string &name, const Existing &job)
     const std::string caller = pg::current_user_name();
     if (pg::is_superuser())
         return;
-    const bool same_role =
-        house("SELECT FROM pg_roles r LEFT JOIN opsrunbook.job_role k ON k.job_id = $2"
-              " WHERE r.rolname = $1 AND (k.role_oid IS NULL OR k.role_oid = r.oid)",
-              {caller, job.id})
-            .processed > 0;
+    const bool same_role = house("SELECT FROM pg_roles r LEFT JOIN opsrunbook.job_role k ON k.job_id = $2"
+                                 " WHERE r.rolname = $1 AND (k.role_oid IS NULL OR k.role_oid = r.oid)",
+                                 {caller, job.id})
+                               .processed > 0;
     if (caller != job.role || !same_role)
         throw Error(ErrorKind::not_allowed, format("permission denied for job \"%s\"", name.c_str()),
                     format("It belongs to role %s.", base::quote_identifier(job.role).c_str()),
@@ -104,7 +103,8 @@ Value other_job(const NewJob &job)
                     "The jobs of this database are in opsrunbook.jobs.");
     const bool circle =
         house("WITH RECURSIVE earlier AS (SELECT id, name, after_job FROM opsrunbook.job WHERE name = $1"
-              " UNION SELECT j.id, j.name, j.after_job FROM opsrunbook.job j JOIN earlier e ON e.after_job = j.id)"
+              " UNION SELECT j.id, j.name, j.after_job FROM opsrunbook.job j JOIN earlier e ON e.after_job = "
+              "j.id)"
               " SELECT FROM earlier WHERE name = $2",
               {job.after, job.name})
             .processed > 0;
@@ -125,8 +125,8 @@ void require_valid(const NewJob &job)
     if (!job.cron.is_null())
         base::parse_schedule(job.cron.text());
     if (!pg::time_zone(job.timezone))
-        throw Error(ErrorKind::invalid_input, format("time zone \"%s\" is not known", job.timezone.c_str()), "",
-                    "The names are in pg_timezone_names.");
+        throw Error(ErrorKind::invalid_input, format("time zone \"%s\" is not known", job.timezone.c_str()),
+                    "", "The names are in pg_timezone_names.");
     if (job.missed != "skip" && job.missed != "run_once" && job.missed != "run_all")
         throw Error(ErrorKind::invalid_input, "invalid policy for missed runs",
                     format("It is \"%s\".", job.missed.c_str()), "It must be skip, run_once or run_all.");
@@ -153,24 +153,30 @@ int64_t write(const NewJob &job)
     if (existing)
         require_own(job.name, *existing);
     const Value after = other_job(job);
-    const pg::Parameters values = {job.name,           job.cron,          job.run_at,          after,
-                                   job.command,        job.timezone,      job.missed,          job.max_retries,
-                                   job.retry_seconds,  job.timeout_seconds, job.jitter_seconds, job.enabled};
+    const pg::Parameters values = {job.name,           job.cron,
+                                   job.run_at,         after,
+                                   job.command,        job.timezone,
+                                   job.missed,         job.max_retries,
+                                   job.retry_seconds,  job.timeout_seconds,
+                                   job.jitter_seconds, job.enabled};
     int64_t id = 0;
     if (existing) {
         id = existing->id;
-        house("UPDATE opsrunbook.job SET cron = $2, run_at = $3::timestamptz, after_job = $4::bigint, command = $5, timezone = $6,"
-              " missed = $7, max_retries = $8, retry_seconds = $9, timeout_seconds = $10::integer,"
-              " jitter_seconds = $11, enabled = $12, since = clock_timestamp(), problem = NULL, run_now = false"
-              " WHERE name = $1",
-              values);
+        house(
+            "UPDATE opsrunbook.job SET cron = $2, run_at = $3::timestamptz, after_job = $4::bigint, command "
+            "= $5, timezone = $6,"
+            " missed = $7, max_retries = $8, retry_seconds = $9, timeout_seconds = $10::integer,"
+            " jitter_seconds = $11, enabled = $12, since = clock_timestamp(), problem = NULL, run_now = false"
+            " WHERE name = $1",
+            values);
     }
     else {
         pg::Parameters with_role = values;
         with_role.emplace_back(pg::current_user_name());
         id = house("INSERT INTO opsrunbook.job (name, cron, run_at, after_job, command, timezone, missed,"
                    " max_retries, retry_seconds, timeout_seconds, jitter_seconds, enabled, role)"
-                   " VALUES ($1, $2, $3::timestamptz, $4::bigint, $5, $6, $7, $8, $9, $10::integer, $11, $12, $13) RETURNING id",
+                   " VALUES ($1, $2, $3::timestamptz, $4::bigint, $5, $6, $7, $8, $9, $10::integer, $11, "
+                   "$12, $13) RETURNING id",
                    with_role)
                  .at(0, size_t{0})
                  .integer();
@@ -183,8 +189,9 @@ int64_t write(const NewJob &job)
 void warn_unless_running()
 {
     if (!pg::scheduler_running())
-        pg::warning("the scheduler is not running: the job waits until it is",
-                    "Put opsrunbook into shared_preload_libraries, leave opsrunbook.scheduler on, and restart.");
+        pg::warning(
+            "the scheduler is not running: the job waits until it is",
+            "Put opsrunbook into shared_preload_libraries, leave opsrunbook.scheduler on, and restart.");
 }
 
 struct DefaultJob {
@@ -340,10 +347,23 @@ void list_jobs(const pg::Arguments &, pg::Rows &rows)
     for (const BookedJob &job : read_jobs()) {
         const char *const status = job.job.running_since ? "running" : job.enabled ? "idle" : "disabled";
         const double timeout = job.job.timeout_seconds;
-        rows.add({job.job.id, job.name, text_or_null(job.cron), job.command, job.timezone, job.enabled, job.role,
-                  status, next_run_of(job, now), job.last_started, text_or_null(job.last_status),
-                  text_or_null(job.last_message), job.run_at, text_or_null(job.after), job.missed,
-                  job.job.max_retries, static_cast<int>(job.job.retry_seconds),
+        rows.add({job.job.id,
+                  job.name,
+                  text_or_null(job.cron),
+                  job.command,
+                  job.timezone,
+                  job.enabled,
+                  job.role,
+                  status,
+                  next_run_of(job, now),
+                  job.last_started,
+                  text_or_null(job.last_status),
+                  text_or_null(job.last_message),
+                  job.run_at,
+                  text_or_null(job.after),
+                  job.missed,
+                  job.job.max_retries,
+                  static_cast<int>(job.job.retry_seconds),
                   timeout > 0 ? Value(static_cast<int>(timeout)) : Value(),
                   static_cast<int>(job.job.jitter_seconds),
                   text_or_null(job.problem.empty() ? job.noted_problem : job.problem)});

@@ -10,14 +10,14 @@
 namespace opsrunbook::maintenance {
 
 struct SchedulerState {
-    bool running = false;                   // its launcher lives
+    bool running = false;                    // its launcher lives
     std::optional<base::Timestamp> next_run; // of any enabled job of this database
     std::string next_job;                    // its name
 };
 SchedulerState scheduler_state();
 
-// When a job runs next as things stand: not before `now`, with jitter and retries.  Nothing: disabled, done, or
-// waiting for another job.
+// When a job runs next as things stand: not before `now`, with jitter and retries.  Nothing: disabled, done,
+// or waiting for another job.
 std::optional<base::Timestamp> next_run_of(const BookedJob &job, base::Timestamp now);
 
 } // namespace opsrunbook::maintenance

@@ -67,11 +67,12 @@ struct RoleNow {
 RoleNow role_now(const BookedJob &job)
 {
     const std::string name = base::quote_identifier(job.role);
-    const pg::Result role = pg::query(
-        "SELECT r.oid, r.rolcanlogin, has_database_privilege(r.oid, current_database(), 'CONNECT') AS connects,"
-        " (SELECT k.role_oid FROM opsrunbook.job_role k WHERE k.job_id = $2) AS known"
-        " FROM pg_roles r WHERE r.rolname = $1",
-        {job.role, job.job.id});
+    const pg::Result role =
+        pg::query("SELECT r.oid, r.rolcanlogin, has_database_privilege(r.oid, current_database(), 'CONNECT') "
+                  "AS connects,"
+                  " (SELECT k.role_oid FROM opsrunbook.job_role k WHERE k.job_id = $2) AS known"
+                  " FROM pg_roles r WHERE r.rolname = $1",
+                  {job.role, job.job.id});
     if (role.empty())
         return {0, format("role %s does not exist any more", name.c_str())};
     const auto oid = static_cast<unsigned>(role.at(0, "oid").integer());
@@ -183,10 +184,12 @@ RunEnd end_of(const pg::ServerError &error, double timeout_seconds, base::Interv
     if (error.sqlstate == "57014") { // query_canceled
         if (timeout_seconds > 0 && took >= base::seconds(timeout_seconds))
             return {"failed", error.sqlstate,
-                    format("not finished within its timeout of %s", base::duration_text(timeout_seconds).c_str())};
+                    format("not finished within its timeout of %s",
+                           base::duration_text(timeout_seconds).c_str())};
         return {"skipped", error.sqlstate, "cancelled"};
     }
-    return {"failed", error.sqlstate, error.message + (error.detail.empty() ? "" : " (" + error.detail + ")")};
+    return {"failed", error.sqlstate,
+            error.message + (error.detail.empty() ? "" : " (" + error.detail + ")")};
 }
 
 } // namespace
@@ -202,7 +205,8 @@ void scheduler_turn()
             pg::as_house_owner([&turn] { decide(turn); });
     });
     if (failed) {
-        pg::warning(format("the scheduler cannot read the jobs of this database: %s", failed->message.c_str()));
+        pg::warning(
+            format("the scheduler cannot read the jobs of this database: %s", failed->message.c_str()));
         return; // without a last word: the launcher waits before it tries again
     }
     for (const Starting &starting : turn.starting)
