@@ -232,9 +232,11 @@ TimestampTz start_turns(Turn *turns, TimestampTz now)
 
 void define_scheduler_settings()
 {
+    // The server refuses a setting of its start once it runs; not preloaded, it means nothing anyway.
+    const GucContext context = process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP;
     DefineCustomBoolVariable("opsrunbook.scheduler", "Runs the jobs of opsrunbook.schedule().",
                              "Needs the module in shared_preload_libraries.", &scheduler_enabled, true,
-                             PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+                             context, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("opsrunbook.scheduler_naptime",
                             "How long the scheduler sleeps at most before it looks for new databases.",
                             nullptr, &naptime_seconds, 10, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr,
