@@ -2,6 +2,7 @@
 #include "pg/postgres.hpp"
 
 #include "pg/maintenance_mode.hpp"
+#include "pg/scheduler.hpp"
 #include "pg/settings.hpp"
 
 #pragma GCC visibility push(default)
@@ -14,5 +15,6 @@ void _PG_init(void);
 void _PG_init(void)
 {
     opsrunbook::pg::define_maintenance_reason();
+    opsrunbook::pg::register_scheduler();
     opsrunbook::pg::define_settings();
 }

@@ -159,6 +159,7 @@ bool do_next_task(const pg::WorkerRequest &request, bool background)
                       {"skipped", "another maintenance worker is at this table", "", false});
         else if (!pg::can_maintain(task->relation)) {
             locked = false;
+            pg::unlock_relation_task(task->relation);
             write_end(
                 task->id, task->attempt, task->relation,
                 {"skipped", "the table is gone, or the role may not maintain it any more", "42501", false});
@@ -176,8 +177,7 @@ bool do_next_task(const pg::WorkerRequest &request, bool background)
                   error
                       ? end_of(*task, *error)
                       : TaskEnd{"completed", completed_message(before, measure(task->relation)), "", false});
-        if (!error) // after an error, the abort has released it
-            pg::unlock_relation_task(task->relation);
+        pg::unlock_relation_task(task->relation);
     });
     return !written;
 }
@@ -233,6 +233,9 @@ void work(const pg::WorkerRequest &request)
         return do_tasks(request, true);
     case pg::Work::retention:
         return apply_policies(request);
+    case pg::Work::scheduler_turn: // schedule/turn.hpp
+    case pg::Work::job:
+        return;
     }
 }
 

@@ -15,6 +15,7 @@
 #include "maintenance/maintenance.hpp"
 #include "maintenance/retention/retention.hpp"
 #include "health/triage/triage.hpp"
+#include "maintenance/schedule/schedule.hpp"
 
 namespace opsrunbook::pg {
 
@@ -149,5 +150,15 @@ FUNCTION(value, cleanup_maintenance_history, actor, maintenance::cleanup_mainten
 FUNCTION(value, add_orphan_rule, actor, maintenance::add_orphan_rule);
 FUNCTION(value, remove_orphan_rule, actor, maintenance::remove_orphan_rule);
 FUNCTION(rows, cleanup_orphaned_images, actor, maintenance::cleanup_orphaned_images);
+
+FUNCTION(value, schedule, actor, maintenance::schedule);
+FUNCTION(value, run_once, actor, maintenance::run_once);
+FUNCTION(value, run_job_now, actor, maintenance::run_job_now);
+FUNCTION(value, unschedule, actor, maintenance::unschedule);
+FUNCTION(value, enable_job, actor, maintenance::enable_job);
+FUNCTION(value, disable_job, actor, maintenance::disable_job);
+FUNCTION(value, enable_default_schedule, actor, maintenance::enable_default_schedule);
+FUNCTION(value, disable_default_schedule, actor, maintenance::disable_default_schedule);
+FUNCTION(rows, list_jobs, reader, maintenance::list_jobs);
 
 #pragma GCC visibility pop

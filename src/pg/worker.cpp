@@ -1,9 +1,13 @@
+#include <algorithm>
+
 #include "pg/boundary.hpp"
 #include "pg/compat.hpp"
 #include "pg/worker.hpp"
 
 #include "base/text.hpp"
 #include "maintenance/runner.hpp"
+#include "maintenance/schedule/turn.hpp"
+#include "pg/scheduler.hpp"
 
 extern "C" {
 #include "access/xact.h"
@@ -25,9 +29,12 @@ extern "C" {
 #include "utils/lsyscache.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 }
 
 namespace opsrunbook::pg {
+
+BackgroundWorkerHandle *start_worker(const WorkerRequest &request); // the launcher's too
 
 static_assert(std::is_trivially_copyable_v<WorkerRequest> && sizeof(WorkerRequest) <= BGW_EXTRALEN);
 
@@ -44,11 +51,17 @@ const char *title_of(Work work)
         return "opsrunbook background maintenance";
     case Work::retention:
         return "opsrunbook retention";
+    case Work::scheduler_turn:
+        return "opsrunbook scheduler turn";
+    case Work::job:
+        return "opsrunbook job";
     }
     return "opsrunbook worker";
 }
 
-BackgroundWorkerHandle *start(const WorkerRequest &request)
+} // namespace
+
+BackgroundWorkerHandle *start_worker(const WorkerRequest &request)
 {
     BackgroundWorker worker;
     memset(&worker, 0, sizeof worker);
@@ -68,6 +81,8 @@ BackgroundWorkerHandle *start(const WorkerRequest &request)
     MemoryContextSwitchTo(before);
     return registered ? handle : nullptr;
 }
+
+namespace {
 
 // Server regime.  Ends the worker before the caller's own cancel or termination goes through.
 void wait_for(BackgroundWorkerHandle *handle)
@@ -91,10 +106,11 @@ void wait_for(BackgroundWorkerHandle *handle)
 
 // The settings under which autovacuum works too: no timeout of a role or database, no path, must stop the
 // work.
-void prepare_settings()
+void prepare_settings(bool keep_path)
 {
+    if (!keep_path)
+        SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
     static constexpr const char *const settings[][2] = {
-        {"search_path", "pg_catalog, pg_temp"},
         {"statement_timeout", "0"},
         {"lock_timeout", "0"},
         {"idle_in_transaction_session_timeout", "0"},
@@ -174,6 +190,7 @@ LOCKTAG relation_task_tag(Oid relation)
     LOCKTAG tag;
     SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("task", get_namespace_oid("opsrunbook", false)),
                        relation, 0);
+    tag.locktag_lockmethodid = USER_LOCKMETHOD; // outlasts an abort, and is released when the process ends
     return tag;
 }
 
@@ -184,13 +201,22 @@ void connect(const WorkerRequest &request)
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(request.database, request.session_role, 0);
-    prepare_settings();
+    prepare_settings(request.work == Work::job);
     if (request.role != request.session_role) {
         StartTransactionCommand();
         char *const name = GetUserNameFromId(request.role, false);
         SetConfigOption("role", name, PGC_USERSET, PGC_S_SESSION);
         CommitTransactionCommand();
     }
+}
+
+void dispatch(const WorkerRequest &request)
+{
+    if (request.work == Work::scheduler_turn)
+        return maintenance::scheduler_turn();
+    if (request.work == Work::job)
+        return maintenance::run_job(request);
+    return maintenance::work(request);
 }
 
 } // namespace
@@ -209,7 +235,7 @@ WorkerRequest request_from_session(Work work, int64_t run_id)
 
 std::optional<Worker> Worker::launch(const WorkerRequest &request)
 {
-    BackgroundWorkerHandle *const started = call([&request] { return start(request); });
+    BackgroundWorkerHandle *const started = call([&request] { return start_worker(request); });
     return started ? std::optional(Worker(started)) : std::nullopt;
 }
 
@@ -243,18 +269,48 @@ std::optional<ServerError> worker_transaction(const std::function<void()> &body)
     });
 }
 
-std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms)
+std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms, double timeout_seconds)
 {
     const char *const text = sql.c_str();
-    return at_top([text, lock_timeout_ms] {
-        call([text, lock_timeout_ms] {
+    const int timeout_ms = static_cast<int>(std::min(timeout_seconds * 1000, 2e9));
+    auto error = at_top([text, lock_timeout_ms, timeout_ms] {
+        call([text, lock_timeout_ms, timeout_ms] {
             char timeout[16];
             snprintf(timeout, sizeof timeout, "%d", lock_timeout_ms);
             SetConfigOption("lock_timeout", timeout, PGC_SUSET, PGC_S_OVERRIDE);
+            if (timeout_ms > 0)
+                enable_timeout_after(STATEMENT_TIMEOUT, timeout_ms);
             execute_top_level(text);
             SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
         });
     });
+    if (timeout_ms > 0)
+        call([] {
+            disable_timeout(STATEMENT_TIMEOUT, false);
+            QueryCancelPending = false; // it may have fired just after the statement's end
+        });
+    return error;
+}
+
+void require_single_statement(const std::string &sql)
+{
+    const char *const text = sql.c_str();
+    bool transaction = false;
+    const int count = call([text, &transaction] {
+        List *const parsed = pg_parse_query(text);
+        if (list_length(parsed) == 1)
+            transaction = IsA(linitial_node(RawStmt, parsed)->stmt, TransactionStmt);
+        return list_length(parsed);
+    });
+    if (count != 1)
+        throw base::Error(base::ErrorKind::invalid_input, "a job's command must be a single statement",
+                          base::format("The text has %d statements.", count),
+                          "Put several statements into a procedure or a DO block.");
+    if (transaction)
+        throw base::Error(base::ErrorKind::invalid_input,
+                          "a job's command cannot begin or end a transaction",
+                          "Each run is a transaction of its own.",
+                          "Put several statements into a procedure or a DO block.");
 }
 
 bool try_lock_relation_task(unsigned relation)
@@ -301,9 +357,11 @@ void opsrunbook_worker_main(Datum)
     using namespace opsrunbook;
     pg::WorkerRequest request;
     memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof request);
-    pg::connect(request);
     pg::Failure failure;
-    if (pg::guarded(failure, [&request] { maintenance::work(request); }))
+    if (request.work == pg::Work::job)
+        pg::poke_scheduler_at_exit(request.database);
+    pg::connect(request);
+    if (pg::guarded(failure, [&request] { pg::dispatch(request); }))
         proc_exit(0);
     if (failure.sqlstate == 0)
         PG_RE_THROW();

@@ -18,6 +18,8 @@ enum class Work : int32_t {
     help_run,     // do tasks of a run that another worker planned
     finish_run,   // do the tasks of a run that no waiting caller may have: REINDEX CONCURRENTLY and its like
     retention,    // apply retention policies, a transaction a batch
+    scheduler_turn, // as the bootstrap superuser: start the jobs that are due; see scheduler.hpp
+    job,            // run_id is a job's run; the role's own settings apply
 };
 
 // Travels to the worker in bgw_extra: plain data, at most 128 bytes.
@@ -63,7 +65,11 @@ std::optional<ServerError> worker_transaction(const std::function<void()> &body)
 
 // Inside a worker only.  Runs one statement as a client's top-level statement, so that VACUUM and
 // REINDEX CONCURRENTLY work.  Gives up on locks after lock_timeout_ms (0: never).
-std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms);
+std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms,
+                                         double timeout_seconds = 0);
+
+// 22023 unless the text is one statement, and not one that begins or ends a transaction.
+void require_single_statement(const std::string &sql);
 
 // Inside a worker only.  One operation a relation at a time, whoever runs it: false when another worker is at
 // it. Held until unlock_relation_task() or the end of the process.

@@ -1,0 +1,82 @@
+-- The SQL surface of the scheduler: what is accepted and refused, whose jobs are whose, when they run next.
+\set ECHO none
+\set QUIET 1
+\pset format unaligned
+\pset tuples_only on
+SET client_min_messages = error;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS opsrunbook;
+SELECT no_plan();
+
+-- Nothing here is committed, so nothing here runs.
+BEGIN;
+SET TimeZone = 'Europe/Berlin';
+
+SELECT ok(opsrunbook.schedule('nightly', '0 3 * * *', 'SELECT 1') > 0, 'schedule() returns an id');
+SELECT is((SELECT timezone FROM opsrunbook.jobs WHERE name = 'nightly'), 'Europe/Berlin', 'the session''s time zone is its own');
+SELECT is((SELECT extract(hour FROM next_run)::int FROM opsrunbook.jobs WHERE name = 'nightly'), 3, 'next_run is at 3 o''clock there');
+SELECT ok((SELECT next_run > now() AND next_run <= now() + interval '25 hours' FROM opsrunbook.jobs WHERE name = 'nightly'), 'within a day');
+SELECT is(opsrunbook.schedule('nightly', '0 4 * * *', 'SELECT 2', timezone => 'America/New_York'),
+          (SELECT job_id FROM opsrunbook.jobs WHERE name = 'nightly'), 'an own job is replaced');
+SELECT is((SELECT extract(hour FROM next_run AT TIME ZONE 'America/New_York')::int FROM opsrunbook.jobs WHERE name = 'nightly'), 4, 'by the other time zone');
+SELECT is((SELECT role FROM opsrunbook.jobs WHERE name = 'nightly'), current_user::text, 'it is the caller''s');
+
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '61 * * * *', 'SELECT 1')$$, '22023', NULL, 'no such minute');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '0 0 30 2 *', 'SELECT 1')$$, '22023', NULL, 'no such day');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', NULL, 'SELECT 1')$$, '22023', NULL, 'neither a schedule nor another job');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELECT 1', after => 'nightly')$$, '22023', NULL, 'both');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', NULL, 'SELECT 1', after => 'nobody')$$, '42704', NULL, 'after a job that is not there');
+SELECT throws_ok($$SELECT opsrunbook.schedule(NULL, '@daily', 'SELECT 1')$$, '22023', NULL, 'no name');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELECT 1', timezone => 'Mars/Olympus')$$, '22023', 'time zone "Mars/Olympus" is not known', 'no such time zone');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELECT 1', missed => 'often')$$, '22023', NULL, 'no such policy');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELECT 1', max_retries => -1)$$, '22023', NULL, 'negative retries');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELECT 1', timeout_seconds => 0)$$, '22023', NULL, 'no time at all');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELECT 1; SELECT 2')$$, '22023', 'a job''s command must be a single statement', 'two statements');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', ' ')$$, '22023', NULL, 'no statement');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'COMMIT')$$, '22023', NULL, 'a transaction''s end');
+SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELEC 1')$$, '42601', NULL, 'not SQL');
+SELECT is((SELECT count(*) FROM opsrunbook.jobs), 1::bigint, 'what was refused changed nothing');
+
+SELECT ok(opsrunbook.schedule('second', NULL, 'SELECT 1', after => 'nightly') > 0, 'a job after another one');
+SELECT is((SELECT after FROM opsrunbook.jobs WHERE name = 'second'), 'nightly', 'is shown so');
+SELECT throws_ok($$SELECT opsrunbook.schedule('nightly', NULL, 'SELECT 1', after => 'second')$$, '22023', 'job "nightly" would wait for itself', 'no circles');
+SELECT throws_ok($$SELECT opsrunbook.unschedule('nightly')$$, '55000', 'other jobs run after this one', 'a job that others wait for stays');
+SELECT lives_ok($$SELECT opsrunbook.unschedule('second')$$, 'unschedule');
+SELECT throws_ok($$SELECT opsrunbook.unschedule('second')$$, '42704', 'job "second" does not exist', 'it is gone');
+
+SELECT lives_ok($$SELECT opsrunbook.disable_job('nightly')$$, 'disable');
+SELECT results_eq($$SELECT status, next_run FROM opsrunbook.jobs WHERE name = 'nightly'$$, $$VALUES ('disabled', NULL::timestamptz)$$, 'a disabled job has no next run');
+SELECT lives_ok($$SELECT opsrunbook.enable_job('nightly')$$, 'enable');
+SELECT ok((SELECT next_run IS NOT NULL FROM opsrunbook.jobs WHERE name = 'nightly'), 'an enabled one has');
+SELECT lives_ok($$SELECT opsrunbook.run_once('later', 'VACUUM', now() + interval '1 hour')$$, 'run_once');
+SELECT is((SELECT next_run FROM opsrunbook.jobs WHERE name = 'later'), now() + interval '1 hour', 'at its time');
+SELECT lives_ok($$SELECT opsrunbook.run_job_now('later')$$, 'run_job_now');
+SELECT ok((SELECT next_run < now() + interval '1 minute' FROM opsrunbook.jobs WHERE name = 'later'), 'is due now');
+SELECT is((SELECT count(*) FROM opsrunbook.job_runs), 0::bigint, 'no run without a commit');
+
+SELECT ok(opsrunbook.enable_default_schedule('UTC') >= 2, 'the default schedule');
+SELECT is((SELECT extract(hour FROM next_run AT TIME ZONE 'UTC')::int FROM opsrunbook.jobs WHERE name = 'opsrunbook nightly maintenance'), 3, 'maintenance at 3:00');
+SELECT ok(opsrunbook.disable_default_schedule() >= 2, 'and away with it');
+SELECT is((SELECT count(*) FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook%'), 0::bigint, 'all of it');
+
+-- Rights
+CREATE ROLE schedule_nobody;
+CREATE ROLE schedule_monitor;
+GRANT pg_monitor TO schedule_monitor;
+SET LOCAL ROLE schedule_nobody;
+SELECT throws_ok($$SELECT opsrunbook.schedule('mine', '@daily', 'SELECT 1')$$, '42501', NULL, 'scheduling needs pg_monitor');
+SELECT throws_ok($$SELECT * FROM opsrunbook.jobs$$, '42501', NULL, 'so does reading jobs');
+SELECT throws_ok($$SELECT * FROM opsrunbook.job_runs$$, '42501', NULL, 'and runs');
+SET LOCAL ROLE schedule_monitor;
+SELECT lives_ok($$SELECT opsrunbook.schedule('mine', '@daily', 'SELECT 1')$$, 'a pg_monitor member schedules');
+SELECT is((SELECT role FROM opsrunbook.jobs WHERE name = 'mine'), 'schedule_monitor', 'as itself');
+SELECT throws_ok(format('SELECT opsrunbook.%s(%L)', f, 'nightly'), '42501', 'permission denied for job "nightly"', f || '() of another''s job')
+  FROM unnest(ARRAY['unschedule', 'enable_job', 'disable_job', 'run_job_now']) f;
+SELECT throws_ok($$SELECT opsrunbook.schedule('nightly', '@daily', 'SELECT 1')$$, '42501', NULL, 'nor is it replaced');
+SELECT throws_ok($$UPDATE opsrunbook.job SET role = 'postgres'$$, '42501', NULL, 'and the table is nobody''s to write');
+RESET ROLE;
+SELECT lives_ok($$SELECT opsrunbook.disable_job('mine')$$, 'a superuser may change any job');
+SELECT is((SELECT role FROM opsrunbook.jobs WHERE name = 'mine'), 'schedule_monitor', 'which stays its role''s');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,160 @@
+# The scheduler: jobs run repeatedly, fail, are retried and alert; roles, databases and the extension go while it
+# runs; processes are killed; a promoted standby takes over; many jobs of two databases run once each.
+
+use strict;
+use warnings FATAL => 'all';
+
+use OpsRunbook;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node(
+	'primary',
+	allows_streaming => 1,
+	max_worker_processes => 24,
+	'opsrunbook.scheduler_naptime' => '1s',
+	restart_after_crash => 'on');
+my $done = "SELECT count(*) >= %d FROM opsrunbook.job_runs WHERE job_name = '%s' AND status = '%s'";
+
+sub runs
+{
+	my ($name, $status, $count, $test_name, $database) = @_;
+	ok(wait_for($node, sprintf($done, $count, $name, $status), 't', $database), $test_name);
+}
+
+ok(wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'opsrunbook scheduler'"),
+	'the scheduler is there');
+
+# Runs
+$node->safe_psql('postgres', 'CREATE TABLE hits (job text, at timestamptz DEFAULT clock_timestamp())');
+$node->safe_psql('postgres', "SELECT opsrunbook.schedule('often', '1 second', 'INSERT INTO hits VALUES (''often'')')");
+$node->safe_psql('postgres', "SELECT opsrunbook.run_once('once', 'INSERT INTO hits VALUES (''once'')')");
+$node->safe_psql('postgres', "SELECT opsrunbook.schedule('toplevel', '1 second', 'VACUUM hits')");
+$node->safe_psql('postgres', "SELECT opsrunbook.schedule('follower', NULL, 'INSERT INTO hits VALUES (''follower'')', after => 'often')");
+$node->safe_psql('postgres', "SELECT opsrunbook.schedule('slow', '1 second', 'SELECT pg_sleep(600)', timeout_seconds => 1)");
+runs('often', 'completed', 3, 'an interval of seconds runs again and again');
+runs('once', 'completed', 1, 'run_once runs');
+runs('toplevel', 'completed', 2, 'VACUUM runs as a top-level statement');
+runs('follower', 'completed', 1, 'a job runs after another one');
+runs('slow', 'failed', 1, 'a job is ended by its timeout');
+$node->safe_psql('postgres', "SELECT opsrunbook.unschedule('slow')");
+$node->safe_psql('postgres', "SELECT opsrunbook.unschedule('toplevel')");
+is($node->safe_psql('postgres', "SELECT count(*) FROM hits WHERE job = 'once'"), '1', 'run_once ran once');
+
+# A failing job is retried, then alerts, and stops nobody
+my $log = -s $node->logfile;
+$node->safe_psql('postgres',
+	"SELECT opsrunbook.schedule('bad', '0 0 1 1 *', 'SELECT 1/0', max_retries => 1, retry_seconds => 1); SELECT opsrunbook.run_job_now('bad')");
+runs('bad', 'failed', 2, 'a failed job is retried');
+ok( wait_for($node, "SELECT max(attempt) = 2 AND count(*) = 2 FROM opsrunbook.job_runs WHERE job_name = 'bad'"),
+	'as often as was asked for');
+$node->wait_for_log(qr/WARNING:  job "bad" failed: division by zero/, $log);
+pass('and then a warning is logged');
+
+# Roles
+$node->safe_psql('postgres',
+	"CREATE ROLE alice LOGIN; GRANT pg_monitor TO alice; CREATE ROLE bob LOGIN; GRANT pg_monitor TO bob; GRANT INSERT ON hits TO bob");
+for my $role (qw(alice bob))
+{
+	$node->safe_psql('postgres',
+		"SELECT opsrunbook.schedule('of $role', '1 second', 'INSERT INTO public.hits VALUES (current_user)')",
+		extra_params => [ '-U', $role ]);
+}
+runs('of bob', 'completed', 1, 'a job runs with the rights of its role');
+runs('of alice', 'failed', 1, 'and with no others');
+fails_with($node, "SELECT opsrunbook.unschedule('of alice')", '42501', 'a job belongs to its role', role => 'bob');
+$node->safe_psql('postgres', 'DROP ROLE alice');
+ok( wait_for($node,
+		"SELECT count(*) > 0 FROM opsrunbook.job_runs WHERE job_name = 'of alice' AND message LIKE '%does not exist any more'"),
+	'the job of a dropped role fails and says why');
+$node->safe_psql('postgres', 'CREATE ROLE alice LOGIN SUPERUSER');
+ok( wait_for($node,
+		"SELECT count(*) > 0 FROM opsrunbook.job_runs WHERE job_name = 'of alice' AND message LIKE '%another of the same name%'"),
+	'another role of the same name does not inherit it');
+my $before = $node->safe_psql('postgres', "SELECT count(*) FROM hits WHERE job = 'often'");
+ok(wait_for($node, "SELECT count(*) > $before + 1 FROM hits WHERE job = 'often'"), 'the others go on');
+$node->safe_psql('postgres', "SELECT opsrunbook.unschedule('of alice'), opsrunbook.unschedule('of bob'), opsrunbook.unschedule('bad')");
+
+# Databases and extensions go
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION opsrunbook; CREATE TABLE hits (n int)');
+$node->safe_psql('other', "SELECT opsrunbook.schedule('x', '1 second', 'INSERT INTO hits VALUES (1)')");
+runs('x', 'completed', 1, 'jobs of another database run', 'other');
+$node->safe_psql('other', 'DROP EXTENSION opsrunbook');
+pass('DROP EXTENSION works while its jobs run');
+$node->safe_psql('other', 'CREATE EXTENSION opsrunbook');
+$node->safe_psql('other', "SELECT opsrunbook.schedule('x', '1 second', 'INSERT INTO hits VALUES (1)')");
+runs('x', 'completed', 1, 'and they run again after CREATE EXTENSION', 'other');
+$node->safe_psql('postgres', 'DROP DATABASE other');
+pass('DROP DATABASE works while its jobs run');
+
+# Killed processes
+sub kill_and_wait
+{
+	my ($pid, $what) = @_;
+	my $count = $node->safe_psql('postgres', 
+		"SELECT count(*) FROM opsrunbook.job_runs WHERE job_name = 'often' AND status = 'completed'");
+	kill 'KILL', $pid or die "no process $pid";
+	ok( $node->poll_query_until('postgres',
+			"SELECT count(*) > $count FROM opsrunbook.job_runs WHERE job_name = 'often' AND status = 'completed'"),
+		"the schedule goes on after signal 9 to $what");
+}
+kill_and_wait(
+	$node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'opsrunbook scheduler'"),
+	'the launcher');
+$node->safe_psql('postgres', "SELECT opsrunbook.run_once('long', 'SELECT pg_sleep(600)')");
+my $running = "SELECT worker_pid FROM opsrunbook.job_runs WHERE job_name = 'long' AND status = 'running'";
+ok(wait_for($node, "SELECT count(*) = 1 FROM ($running) r"), 'a long job runs');
+kill_and_wait($node->safe_psql('postgres', $running), 'a worker');
+runs('long', 'failed', 1, 'its run has failed');
+$node->safe_psql('postgres', "SELECT opsrunbook.schedule('ended', '0 0 1 1 *', 'SELECT pg_sleep(600)'); SELECT opsrunbook.run_job_now('ended')");
+$running =~ s/long/ended/;
+ok(wait_for($node, "SELECT count(*) = 1 FROM ($running) r"), 'another long job runs');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(($running))");
+runs('ended', 'failed', 1, 'a terminated worker leaves no run behind');
+is( $node->safe_psql('postgres',
+		"SELECT count(*) FROM opsrunbook.job_run WHERE finished_at IS NULL AND launched_at < clock_timestamp() - interval '30 seconds'"),
+	'0', 'no run stays running');
+my $launcher = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'opsrunbook scheduler'");
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($launcher)");
+ok( wait_for($node,
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'opsrunbook scheduler' AND pid <> $launcher"),
+	'a terminated launcher comes back');
+
+# Many at once
+$node->safe_psql('postgres', "SELECT opsrunbook.unschedule('follower'); SELECT opsrunbook.unschedule('often')");
+my @databases = qw(first second);
+for my $database (@databases)
+{
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database, 'CREATE EXTENSION opsrunbook; CREATE TABLE ran (job integer)');
+}
+for my $database (@databases)
+{
+	$node->safe_psql($database,
+		"SELECT count(opsrunbook.run_once('job ' || g, format('INSERT INTO ran VALUES (%s)', g), date_trunc('second', now()) + interval '3 seconds')) FROM generate_series(1, 100) g"
+	);
+}
+for my $database (@databases)
+{
+	ok(wait_for($node, "SELECT count(DISTINCT job) = 100 FROM ran", 't', $database), "100 jobs at once in $database");
+	is($node->safe_psql($database, 'SELECT count(*) FROM ran'), '100', "each exactly once in $database");
+}
+
+# Stopping and taking over
+$node->safe_psql('postgres', "SELECT opsrunbook.schedule('often', '1 second', 'INSERT INTO hits VALUES (''often'')')");
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby, 'replay');
+is( $standby->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'opsrunbook scheduler'"),
+	'0', 'no scheduler on a standby');
+$node->stop('fast');
+$standby->promote;
+$before = $standby->safe_psql('postgres', 'SELECT count(*) FROM hits');
+ok($standby->poll_query_until('postgres', "SELECT count(*) > $before FROM hits"), 'a promoted standby takes over');
+$standby->stop('fast');
+
+done_testing();
