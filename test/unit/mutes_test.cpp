@@ -105,8 +105,9 @@ TEST(Mutes, DoNotMakeMeasuredWhatIsNot)
     apply_mutes(all, {mute("*", Status::unknown)}, now);
     EXPECT_EQ(all[0].status, Status::unknown);
     for (const CategoryScore &category : score_of(all).categories)
-        if (category.category == Category::vacuum)
+        if (category.category == Category::vacuum) {
             EXPECT_EQ(category.weight, 0);
+        }
 }
 
 TEST(Mutes, RememberTheWorstTheyCover)
