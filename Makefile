@@ -31,7 +31,8 @@ include $(PGXS)
 SHLIB_LINK += -lstdc++ -Wl,--version-script=src/exports.map
 shlib: src/exports.map
 
-WARNINGS = -Wall -Wextra -Wshadow -Werror -Wno-register
+# g++ 15 and later see uninitialised members inside std::variant where there are none.
+WARNINGS = -Wall -Wextra -Wshadow -Werror -Wno-register -Wno-maybe-uninitialized
 CXX_MODULE_FLAGS = -std=c++20 -O2 -g -fPIC -fno-strict-aliasing -fwrapv $(WARNINGS) -fvisibility=hidden -fvisibility-inlines-hidden \
 	-Isrc -isystem $(includedir_server) -D_GNU_SOURCE
 

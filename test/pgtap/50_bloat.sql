@@ -2,7 +2,7 @@
 \set ECHO none
 \set QUIET 1
 \pset format unaligned
-\pset tuples_only
+\pset tuples_only on
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS opsrunbook;

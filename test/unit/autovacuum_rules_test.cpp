@@ -157,7 +157,9 @@ TEST(AutovacuumRules, NeverAnalyzed)
     observed::Table table = table_of(-1);
     table.counters.last_analyze = {};
     EXPECT_FALSE(needs(table).never_analyzed); // empty: nothing to know
-    table.counters.live_rows = 10;
+    table.counters.live_rows = 50;
+    EXPECT_FALSE(needs(table).never_analyzed); // autovacuum would leave so few alone too
+    table.counters.live_rows = 51;
     EXPECT_TRUE(needs(table).never_analyzed);
     EXPECT_TRUE(needs(table).anything());
     table.counters.last_autoanalyze = {1};

@@ -57,10 +57,11 @@ TEST(CacheHitRatio, FloorAndThresholds)
     };
     for (const Case &c : {Case{0, 0, Status::ok},
                           {0, 49999, Status::ok},
-                          {90000, 10000, Status::ok},
-                          {89999, 10001, Status::warning},
-                          {80000, 20000, Status::warning},
-                          {79999, 20001, Status::critical}}) {
+                          {900000, 100000, Status::ok},
+                          {899999, 100001, Status::warning},
+                          {800000, 200000, Status::warning},
+                          {799999, 200001, Status::critical},
+                          {40000, 49999, Status::ok}}) { // a cache that warms up
         Observations seen = counted(a_day);
         database_of(seen).blocks_hit = c.hit;
         database_of(seen).blocks_read = c.read;

@@ -1,6 +1,8 @@
 // Cache, temporary files, deadlocks, rollbacks and recovery conflicts.
 #include "health/checks/checks.hpp"
 
+#include <algorithm>
+
 #include "health/rates.hpp"
 
 #include "base/no_server_headers.hpp"
@@ -28,17 +30,19 @@ const Database *database_seen(const Observations &seen, Judge &judge)
 
 constexpr const char *too_short = "the counters run for less than ten minutes: too short to tell";
 
-// Below the floor a ratio says nothing: the first scan of anything misses.
+// The first look at anything misses: until more was read than fills the cache once, a low ratio is a cache
+// that warms up, not one that is too small.
 void cache_hit_ratio(const Observations &seen, Judge &judge)
 {
-    constexpr int64_t floor = 50000; // blocks
     const Database *database = database_seen(seen, judge);
     if (!database)
         return;
+    const auto cache = static_cast<int64_t>(seen.server.setting_number("shared_buffers", 0)); // blocks
+    const int64_t warm = std::max<int64_t>(50000, cache);
+    if (database->blocks_read < warm)
+        return judge.fine(format("only %s blocks were read so far: a cache of %s blocks is not warm yet",
+                                 count_text(database->blocks_read).c_str(), count_text(cache).c_str()));
     const int64_t blocks = database->blocks_hit + database->blocks_read;
-    if (blocks < floor)
-        return judge.fine(
-            format("only %s blocks were asked for so far: too few to tell", count_text(blocks).c_str()));
     const double ratio = 100.0 * static_cast<double>(database->blocks_hit) / static_cast<double>(blocks);
     const std::string numbers =
         format("%.1f %% of %s blocks came from shared_buffers (%s)", ratio, count_text(blocks).c_str(),
