@@ -14,7 +14,8 @@ INSTALL_SQL = src/schemas.sql \
 	src/health/health.sql \
 	src/health/triage/triage.sql \
 	src/advice/bloat/bloat.sql \
-	src/maintenance/maintenance.sql
+	src/maintenance/maintenance.sql \
+	src/advice/index_trial/index_trial.sql
 DATA_built = opsrunbook--$(EXTENSION_VERSION).sql
 
 REGRESS = $(sort $(basename $(notdir $(wildcard sql/*.sql))))

@@ -2,6 +2,7 @@
 #include "pg/postgres.hpp"
 
 #include "pg/maintenance_mode.hpp"
+#include "pg/planner/index_trial_hooks.hpp"
 #include "pg/settings.hpp"
 
 #pragma GCC visibility push(default)
@@ -15,4 +16,5 @@ void _PG_init(void)
 {
     opsrunbook::pg::define_maintenance_reason();
     opsrunbook::pg::define_settings();
+    opsrunbook::pg::install_index_trial_hooks();
 }

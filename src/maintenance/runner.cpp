@@ -230,6 +230,8 @@ void work(const pg::WorkerRequest &request)
         return do_tasks(request, false);
     case pg::Work::finish_run:
         return do_tasks(request, true);
+    default:
+        return; // another room's
     }
 }
 

@@ -9,6 +9,7 @@
 #include "pg/arguments.hpp"
 
 #include "advice/bloat/bloat.hpp"
+#include "advice/index_trial/index_trial.hpp"
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
 #include "health/triage/triage.hpp"
@@ -107,6 +108,11 @@ FUNCTION(rows, list_checks, anyone, health::list_checks);
 FUNCTION(rows, measure_bloat, reader, advice::measure_bloat_of);
 FUNCTION(rows, estimate_bloat, reader, advice::estimate_bloat);
 FUNCTION(rows, analyze_index_efficiency, reader, advice::analyze_index_efficiency);
+
+FUNCTION(value, start_index_trial, actor, advice::start_index_trial);
+FUNCTION(value, end_index_trial, actor, advice::end_index_trial);
+FUNCTION(value, drop_trial_index, actor, advice::drop_trial_index);
+FUNCTION(rows, finished_index_trials, reader, advice::finished_index_trials);
 
 FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);
 FUNCTION(rows, kill_long_queries, reader, health::kill_long_queries);

@@ -8,6 +8,7 @@ namespace opsrunbook::pg {
 void define_settings(); // from _PG_init
 
 struct Settings {
+    double index_trial_min_gain; // a plan cheaper by more than this factor ends an index's trial
     int lock_timeout_ms;    // a maintenance task gives up waiting for a table after this
     int max_parallel_tasks; // maintenance workers of one run at the same time
     bool preloaded;         // this module stands in shared_preload_libraries of the running server

@@ -3,6 +3,7 @@
 #include "pg/worker.hpp"
 
 #include "base/text.hpp"
+#include "advice/index_trial/index_trial.hpp"
 #include "maintenance/runner.hpp"
 
 extern "C" {
@@ -42,6 +43,9 @@ const char *title_of(Work work)
         return "opsrunbook maintenance helper";
     case Work::finish_run:
         return "opsrunbook background maintenance";
+    case Work::restore_index:
+    case Work::drop_index:
+        return "opsrunbook index trial";
     }
     return "opsrunbook worker";
 }
@@ -135,6 +139,20 @@ void execute_top_level(const char *sql)
     debug_query_string = nullptr;
     MemoryContextSwitchTo(TopMemoryContext);
     MemoryContextDelete(memory);
+}
+
+void do_work(const WorkerRequest &request)
+{
+    switch (request.work) {
+    case Work::plan_and_run:
+    case Work::help_run:
+    case Work::finish_run:
+        return maintenance::work(request);
+    case Work::restore_index:
+        return advice::restore_index(request);
+    case Work::drop_index:
+        return advice::drop_index(request);
+    }
 }
 
 ServerError error_of(const Failure &failure)
@@ -301,7 +319,7 @@ void opsrunbook_worker_main(Datum)
     memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof request);
     pg::connect(request);
     pg::Failure failure;
-    if (pg::guarded(failure, [&request] { maintenance::work(request); }))
+    if (pg::guarded(failure, [&request] { pg::do_work(request); }))
         proc_exit(0);
     if (failure.sqlstate == 0)
         PG_RE_THROW();

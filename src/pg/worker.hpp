@@ -17,6 +17,8 @@ enum class Work : int32_t {
     plan_and_run, // plan a maintenance run, then do its tasks
     help_run,     // do tasks of a run that another worker planned
     finish_run,   // do the tasks of a run that no waiting caller may have: REINDEX CONCURRENTLY and its like
+    restore_index, // end an index's trial because a query needs it
+    drop_index,    // drop an index whose trial is over
 };
 
 // Travels to the worker in bgw_extra: plain data, at most 128 bytes.
@@ -31,6 +33,10 @@ struct WorkerRequest {
     int32_t only;          // a maintenance::TaskFilter
     bool everything;       // nobody waits with a snapshot: background tasks are done here too
     double window_seconds; // negative: no window
+    uint32_t relation;     // the index of restore_index and drop_index
+    int32_t asking_pid;    // restore_index: whose query profits,
+    double cost_before, cost_after; // from which cost to which,
+    char note[48];                  // and how its text begins
 };
 
 // Everything of a request that comes from the calling session.
