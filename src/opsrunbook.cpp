@@ -3,6 +3,7 @@
 
 #include "pg/maintenance_mode.hpp"
 #include "pg/scheduler.hpp"
+#include "pg/planner/index_trial_hooks.hpp"
 #include "pg/settings.hpp"
 
 #pragma GCC visibility push(default)
@@ -17,4 +18,5 @@ void _PG_init(void)
     opsrunbook::pg::define_maintenance_reason();
     opsrunbook::pg::register_scheduler();
     opsrunbook::pg::define_settings();
+    opsrunbook::pg::install_index_trial_hooks();
 }

@@ -235,6 +235,8 @@ void work(const pg::WorkerRequest &request)
         return apply_policies(request);
     case pg::Work::scheduler_turn: // schedule/turn.hpp
     case pg::Work::job:
+    case pg::Work::restore_index: // advice/index_trial
+    case pg::Work::drop_index:
         return;
     }
 }

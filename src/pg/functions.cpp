@@ -11,6 +11,7 @@
 #include "advice/bloat/bloat.hpp"
 #include "advice/index_usage/index_usage.hpp"
 #include "health/alerting/alerting.hpp"
+#include "advice/index_trial/index_trial.hpp"
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
 #include "maintenance/retention/retention.hpp"
@@ -122,6 +123,10 @@ FUNCTION(rows, find_unused_indexes, reader, advice::get_unused_indexes);
 FUNCTION(rows, get_index_usage_stats, reader, advice::get_index_usage_stats);
 FUNCTION(rows, analyze_index_usage, reader, advice::get_index_usage_stats);
 FUNCTION(value, update_index_usage, actor, advice::update_index_usage);
+FUNCTION(value, start_index_trial, actor, advice::start_index_trial);
+FUNCTION(value, end_index_trial, actor, advice::end_index_trial);
+FUNCTION(value, drop_trial_index, actor, advice::drop_trial_index);
+FUNCTION(rows, finished_index_trials, reader, advice::finished_index_trials);
 
 FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);
 FUNCTION(rows, kill_long_queries, reader, health::kill_long_queries);

@@ -9,6 +9,7 @@ namespace opsrunbook::pg {
 
 namespace {
 
+double index_trial_min_gain = 1.1;
 int lock_timeout_ms = 2000;
 int max_parallel_tasks = 2;
 int retention_seqscan_limit_mb = 256;
@@ -21,6 +22,10 @@ int alert_clear_after = 2;
 void define_settings()
 {
     preloaded = process_shared_preload_libraries_in_progress || preloaded;
+    DefineCustomRealVariable(
+        "opsrunbook.index_trial_min_gain",
+        "Ends an index's trial when a query would be cheaper with it by more than this factor.", nullptr,
+        &index_trial_min_gain, 1.1, 1, 1e6, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "opsrunbook.lock_timeout", "Gives up on a table that stays locked for this long.",
         "A maintenance task that cannot lock its table is skipped and says who holds the lock.",
@@ -45,8 +50,8 @@ void define_settings()
 
 Settings settings()
 {
-    return {lock_timeout_ms, max_parallel_tasks, retention_seqscan_limit_mb,
-            preloaded,       alert_fire_after,   alert_clear_after};
+    return {index_trial_min_gain, lock_timeout_ms,  max_parallel_tasks, retention_seqscan_limit_mb,
+            preloaded,            alert_fire_after, alert_clear_after};
 }
 
 } // namespace opsrunbook::pg

@@ -8,6 +8,7 @@ namespace opsrunbook::pg {
 void define_settings(); // from _PG_init
 
 struct Settings {
+    double index_trial_min_gain; // a plan cheaper by more than this factor ends an index's trial
     int lock_timeout_ms;    // a maintenance task gives up waiting for a table after this
     int max_parallel_tasks; // maintenance workers of one run at the same time
     int retention_seqscan_limit_mb; // retention reads no larger table without an index on its time column

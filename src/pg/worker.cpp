@@ -5,6 +5,7 @@
 #include "pg/worker.hpp"
 
 #include "base/text.hpp"
+#include "advice/index_trial/index_trial.hpp"
 #include "maintenance/runner.hpp"
 #include "maintenance/schedule/turn.hpp"
 #include "pg/scheduler.hpp"
@@ -55,6 +56,9 @@ const char *title_of(Work work)
         return "opsrunbook scheduler turn";
     case Work::job:
         return "opsrunbook job";
+    case Work::restore_index:
+    case Work::drop_index:
+        return "opsrunbook index trial";
     }
     return "opsrunbook worker";
 }
@@ -216,6 +220,10 @@ void dispatch(const WorkerRequest &request)
         return maintenance::scheduler_turn();
     if (request.work == Work::job)
         return maintenance::run_job(request);
+    if (request.work == Work::restore_index)
+        return advice::restore_index(request);
+    if (request.work == Work::drop_index)
+        return advice::drop_index(request);
     return maintenance::work(request);
 }
 

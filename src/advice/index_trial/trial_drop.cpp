@@ -1,0 +1,110 @@
+#include "advice/index_trial/trial_drop.hpp"
+
+#include "advice/index_trial/index_trial.hpp"
+#include "advice/index_trial/seen.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "maintenance/journal.hpp"
+#include "maintenance/runner.hpp"
+#include "pg/database.hpp"
+#include "pg/planner/index_trial_hooks.hpp"
+#include "pg/role.hpp"
+#include "pg/settings.hpp"
+
+#include "base/no_server_headers.hpp"
+
+namespace opsrunbook::advice {
+
+namespace {
+
+using base::Error;
+using base::ErrorKind;
+using base::format;
+
+// The run of one task that the maintenance workers' machinery then executes.
+void write_plan(const pg::WorkerRequest &request, const FinishedTrial &trial)
+{
+    maintenance::write_run(request, 0, "an index whose trial is over");
+    const pg::Result task = pg::as_house_owner([&] {
+        return pg::query("INSERT INTO opsrunbook.task (kind, relation, object_name, command, undo, reason, "
+                         "background, role) VALUES ('drop index', $1::oid, $2, $3, $4, $5, true, $6) "
+                         "RETURNING id",
+                         {static_cast<int64_t>(trial.table), trial.name,
+                          "DROP INDEX CONCURRENTLY " + trial.name, trial.undo,
+                          "its trial is over, and no query would have profited from it",
+                          pg::current_user_name()});
+    });
+    maintenance::write_decision(request.run_id, task.at(0, size_t{0}).integer(), 1, "asked for");
+}
+
+} // namespace
+
+FinishedTrial check_finished_trial(uint32_t index)
+{
+    const SeenIndex seen = see_fit_index(index);
+    const std::string &name = seen.facts.name;
+    const pg::Result trial = pg::as_house_owner([&] {
+        return pg::query(
+            "SELECT id, state, definition, undo, until <= clock_timestamp() AS over, until::text "
+            "AS until, restored_reason FROM opsrunbook.index_trial WHERE schema_name = $1 AND "
+            "index_name = $2 ORDER BY id DESC LIMIT 1",
+            {seen.schema_name, seen.index_name});
+    });
+    if (trial.empty() || trial.at(0, "state").text() == "dropped")
+        throw Error(ErrorKind::not_ready, format("index %s has had no trial", name.c_str()), "",
+                    format("SELECT opsrunbook.start_index_trial(%s);", base::quote_literal(name).c_str()));
+    if (trial.at(0, "state").text() == "restored")
+        throw Error(ErrorKind::not_ready, format("the trial of index %s ended early", name.c_str()),
+                    format("Reason: %s.", trial.at(0, "restored_reason").text().c_str()),
+                    "Keep the index, or start another trial.");
+    if (!trial.at(0, "over").boolean())
+        throw Error(ErrorKind::not_ready, format("the trial of index %s is not over", name.c_str()),
+                    format("It lasts until %s.", trial.at(0, "until").text().c_str()),
+                    "Wait until then, or DROP INDEX CONCURRENTLY it yourself.");
+    if (trial.at(0, "definition").text() != seen.definition)
+        throw Error(ErrorKind::not_ready, format("index %s is not the one that was hidden", name.c_str()),
+                    format("It was: %s. It is: %s.", trial.at(0, "definition").text().c_str(),
+                           seen.definition.c_str()),
+                    "End its trial and start another one.");
+    return {trial.at(0, "id").integer(), name, trial.at(0, "undo").text(), seen.table};
+}
+
+base::Value start_drop(uint32_t index)
+{
+    pg::WorkerRequest request = pg::request_from_session(pg::Work::drop_index, maintenance::next_run_id());
+    request.lock_timeout_ms = pg::settings().lock_timeout_ms;
+    request.max_parallel_tasks = 1;
+    request.relation = index;
+    if (!pg::Worker::launch(request))
+        pg::throw_no_worker_slot();
+    return request.run_id;
+}
+
+void drop_index(const pg::WorkerRequest &request)
+{
+    FinishedTrial trial = {};
+    if (pg::worker_transaction([&] {
+            if (!maintenance::house_stands())
+                return;
+            trial = check_finished_trial(request.relation); // what was true for the caller may have changed
+            write_plan(request, trial);
+        }) ||
+        trial.id == 0)
+        return;
+    pg::WorkerRequest run = request;
+    run.work = pg::Work::finish_run;
+    maintenance::work(run);
+    pg::worker_transaction([&] {
+        if (!maintenance::house_stands())
+            return;
+        pg::as_house_owner([&] {
+            pg::query("UPDATE opsrunbook.index_trial SET state = 'dropped', ended_at = clock_timestamp()"
+                      " WHERE id = $1 AND state = 'trial' AND EXISTS (SELECT FROM opsrunbook.tasks t"
+                      " WHERE t.run_id = $2 AND t.status = 'completed')",
+                      {trial.id, request.run_id});
+        });
+        pg::index_trial_changed(request.relation);
+    });
+}
+
+} // namespace opsrunbook::advice
