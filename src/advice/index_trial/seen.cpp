@@ -18,7 +18,7 @@ constexpr const char *index_query =
     "SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname::text AS schema_name,"
     " c.relname::text AS index_name, c.relkind::text AS kind, pg_get_userbyid(c.relowner)::text AS owner,"
     " pg_has_role(c.relowner, 'USAGE') AS owned, c.relpersistence = 't' AS temporary,"
-    " i.indrelid::int8 AS table_oid, format('%I.%I', tn.nspname, t.relname) AS table_name,"
+    " i.indrelid::int8 AS table_oid, quote_ident(tn.nspname) || '.' || quote_ident(t.relname) AS table_name,"
     " i.indisvalid AND i.indisready AND i.indislive AS valid, i.indisprimary, i.indisunique, "
     "i.indisreplident,"
     " i.indisclustered, tn.nspname IN ('pg_catalog', 'pg_toast', 'information_schema') AS system,"
