@@ -37,7 +37,7 @@ $$;
 
 -- C++ exceptions
 SELECT what, state, message, detail, hint
-FROM unnest(ARRAY['invalid_input', 'undefined', 'duplicate', 'not_allowed', 'not_ready', 'read_only', 'unsupported', 'no_resources',
+FROM unnest(ARRAY['invalid_input', 'undefined', 'undefined_table', 'duplicate', 'not_allowed', 'not_ready', 'read_only', 'unsupported', 'no_resources',
                   'bad_alloc', 'length_error', 'logic_error', 'int']) WITH ORDINALITY w (what, n),
      caught(format('SELECT throw_error(%L)', what))
 ORDER BY n;

@@ -11,7 +11,7 @@ namespace opsrunbook::base {
 enum class ErrorKind {
     invalid_input, // 22023 invalid_parameter_value
     undefined,     // 42704 undefined_object
-    undefined_table, // 42P01 undefined_table
+    undefined_table, // 42P01
     duplicate,     // 42710 duplicate_object
     not_allowed,   // 42501 insufficient_privilege
     not_ready,     // 55000 object_not_in_prerequisite_state

@@ -31,8 +31,9 @@ struct Counted {
     std::string memory = std::string(1000, 'x'); // would show in malloc's figures
 };
 
-constexpr const char *kind_names[] = {"invalid_input", "undefined", "duplicate",   "not_allowed",
-                                      "not_ready",     "read_only", "unsupported", "no_resources"};
+constexpr const char *kind_names[] = {"invalid_input", "undefined",   "undefined_table",
+                                      "duplicate",     "not_allowed", "not_ready",
+                                      "read_only",     "unsupported", "no_resources"};
 
 ErrorKind kind_of(const std::string &name)
 {

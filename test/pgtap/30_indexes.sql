@@ -36,7 +36,9 @@ CREATE TABLE broken (n integer);
 INSERT INTO broken VALUES (1), (1);
 \set VERBOSITY terse
 SET client_min_messages = error;
+\set ON_ERROR_STOP off
 CREATE UNIQUE INDEX CONCURRENTLY "Broken index" ON broken (n);
+\set ON_ERROR_STOP on
 SET client_min_messages = warning;
 SELECT is(pg_temp.objects('invalid_indexes'), '"Odd schema"."Broken index"', 'a failed CREATE INDEX CONCURRENTLY leaves an invalid index');
 CREATE TABLE parted (n integer) PARTITION BY LIST (n);
