@@ -35,8 +35,9 @@ include $(PGXS)
 SHLIB_LINK += -lstdc++ -Wl,--version-script=src/exports.map
 shlib: src/exports.map
 
-# g++ 15 and later see uninitialised members inside std::variant where there are none.
-WARNINGS = -Wall -Wextra -Wshadow -Werror -Wno-register -Wno-maybe-uninitialized
+# g++ 14 and later see, inside std::variant and std::vector, members not initialised and memory not from the heap where
+# there is no such thing.
+WARNINGS = -Wall -Wextra -Wshadow -Werror -Wno-register -Wno-maybe-uninitialized -Wno-free-nonheap-object
 CXX_MODULE_FLAGS = -std=c++20 -O2 -g -fPIC -fno-strict-aliasing -fwrapv $(WARNINGS) -fvisibility=hidden -fvisibility-inlines-hidden \
 	-Isrc -isystem $(includedir_server) -D_GNU_SOURCE
 
