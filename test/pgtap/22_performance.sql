@@ -89,7 +89,7 @@ SELECT is(pg_temp.severity('deadlocks'), 'OK', 'deadlocks: no rate over a window
 SELECT pg_temp.set_thresholds('deadlocks_per_day', 5, 100);
 
 -- cache_hit_ratio: a floor first, then a table too large to stay cached (its scans go round a small ring)
-SELECT setting::bigint / 4 + 100 AS pages, setting::bigint <= 131072 AS small_cache FROM pg_settings WHERE name = 'shared_buffers' \gset
+SELECT setting::bigint / 4 + 100 AS pages, setting::bigint <= 131072 AND current_setting('server_version_num')::integer < 180000 AS small_cache FROM pg_settings WHERE name = 'shared_buffers' \gset
 \if :small_cache
 CREATE TABLE wide AS SELECT repeat('x', 1900) AS filler FROM generate_series(1, 4 * :pages);
 SET default_statistics_target = 1;
@@ -109,7 +109,7 @@ SELECT pg_stat_reset();
 SELECT is(pg_temp.severity('cache_hit_ratio'), 'OK', 'cache_hit_ratio: clear once the counters start anew');
 DROP TABLE wide;
 \else
-SELECT skip('shared_buffers is too large to outgrow here', 7);
+SELECT skip('the cache is too large to outgrow here, or scans keep more of a table in it (18)', 7);
 \endif
 SELECT cmp_ok((SELECT count(*) FROM performance.optimize_cache()), '>=', 3::bigint, 'optimize_cache: at least three rows');
 SELECT is((SELECT count(*) FROM performance.optimize_cache() WHERE fix_command IS NOT NULL AND action_required = 'none'), 0::bigint, 'optimize_cache: a command only where something is to be done');
