@@ -78,11 +78,12 @@ Work work_of(TaskKind kind, const Table &table, double index_bytes)
     work.kind = kind;
     work.relation = table.relation.oid;
     work.heap_bytes = heap_bytes(table);
-    const double visible = std::min(table.relation.all_visible_pages, table.relation.pages) * page_bytes;
-    work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - visible);
+    // The catalog has the pages all-visible at the last VACUUM; each row that died since may have spoilt one.
+    const double visible = std::min(table.relation.all_visible_pages, table.relation.pages) -
+                           static_cast<double>(table.counters.dead_rows);
+    work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - std::max(0.0, visible) * page_bytes);
     work.index_bytes = index_bytes;
     work.dead_rows = static_cast<double>(table.counters.dead_rows);
-    work.sample_rows = sample_rows;
     return work;
 }
 
@@ -119,6 +120,8 @@ PlannedTask table_task(const Relations &relations, const Need &need, double inde
                           : need.freeze ? TaskKind::vacuum_freeze
                                         : TaskKind::vacuum;
     task.work = work_of(kind, table, index_bytes);
+    if (analyze)
+        task.work.sample_rows = sample_rows;
     std::vector<std::string> options, reasons;
     if (vacuum) {
         if (need.freeze)

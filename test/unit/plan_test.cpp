@@ -367,3 +367,20 @@ TEST(Plan, PartitionsNobodyCountedGoByTheCatalog)
     part.counters = {};
     EXPECT_EQ(database.commands(), Commands{});
 }
+
+TEST(Plan, TheWorkCountsSpoiltPagesAndTheSample)
+{
+    constexpr double page = 8192;
+    Database database;
+    database.table(100, "visible").counters.inserted_since_vacuum = 300000;
+    database.table(101, "spoilt").counters.dead_rows = 15000;
+    observed::Table &both = database.table(102, "analyzed_too");
+    both.counters.dead_rows = 15000;
+    both.counters.modified_since_analyze = 200000;
+    for (const PlannedTask &task : database.plan()) {
+        const Work &work = task.work;
+        EXPECT_EQ(work.heap_bytes_to_scan, task.relation == 100 ? page : 15000 * page) << task.object;
+        const double vacuum = work.heap_bytes_to_scan + 20000 * page / 32;
+        EXPECT_EQ(work_bytes(work), vacuum + (task.relation == 102 ? 20000 * page : 0)) << task.object;
+    }
+}
