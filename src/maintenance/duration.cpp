@@ -132,16 +132,18 @@ double work_bytes(const Work &work)
     constexpr double skipping = 32;       // an all-visible page costs this much less than a scanned one
     constexpr double reindex_heap = 8;    // reading the heap, twice, against building the index
     constexpr double bypass_share = 0.02; // of the heap's pages with dead rows
+    const double sampled =
+        std::min(work.heap_bytes, work.sample_rows * work.block_bytes); // every row on a page of its own
     switch (work.kind) {
     case TaskKind::vacuum:
     case TaskKind::vacuum_freeze: {
         const bool indexes =
             work.dead_rows > 0 && work.dead_rows >= bypass_share * work.heap_bytes / work.block_bytes;
-        return work.heap_bytes_to_scan + work.heap_bytes / skipping + (indexes ? work.index_bytes : 0);
+        return work.heap_bytes_to_scan + work.heap_bytes / skipping + (indexes ? work.index_bytes : 0) +
+               sampled;
     }
     case TaskKind::analyze:
-        return std::min(work.heap_bytes,
-                        work.sample_rows * work.block_bytes); // every row on a page of its own
+        return sampled;
     case TaskKind::reindex:
         return work.index_bytes + work.heap_bytes / reindex_heap;
     case TaskKind::retention_delete:

@@ -33,7 +33,7 @@ struct Work {
     double heap_bytes = 0;  // the whole heap; the table's for an index
     double index_bytes = 0; // VACUUM: of all its indexes; REINDEX: of those to be built
     double dead_rows = 0;
-    double sample_rows = 0; // ANALYZE: 300 x the largest statistics target
+    double sample_rows = 0; // ANALYZE, also by VACUUM: 300 x the largest statistics target
     double block_bytes = 8192;
 };
 

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/text.hpp"
+#include "maintenance/partitioned.hpp"
 
 #include "base/no_server_headers.hpp"
 
@@ -18,6 +19,7 @@ using observed::Relations;
 using observed::Table;
 
 constexpr double page_bytes = 8192;
+constexpr double sample_rows = 300 * 100; // of ANALYZE with the default statistics target
 // A run that somebody asked for also cleans what autovacuum would leave alone for now: tables with one dead
 // row in a hundred, and small ones with any.
 constexpr double dead_share_worth_cleaning = 0.01;
@@ -50,17 +52,16 @@ void join(Need &need, const Table &part, const TableNeeds &needs)
     need.emergency = need.emergency || (needs.vacuum_freeze && part.relation.xid_age > emergency_xid_age);
 }
 
-double scans(const Table &table)
-{
-    return static_cast<double>(table.counters.seq_scans) +
-           static_cast<double>(table.counters.index_scans) / 1000;
-}
-
 // How often the waste is read: tables in use come before tables at rest, by orders of magnitude rather than
 // counts.
+double heat(int64_t seq_scans, int64_t index_scans)
+{
+    return 1 + std::log2(1 + static_cast<double>(seq_scans) + static_cast<double>(index_scans) / 1000);
+}
+
 double heat(const Table &table)
 {
-    return 1 + std::log2(1 + scans(table));
+    return heat(table.counters.seq_scans, table.counters.index_scans);
 }
 
 double heap_bytes(const Table &table)
@@ -77,11 +78,12 @@ Work work_of(TaskKind kind, const Table &table, double index_bytes)
     work.kind = kind;
     work.relation = table.relation.oid;
     work.heap_bytes = heap_bytes(table);
-    const double visible = std::min(table.relation.all_visible_pages, table.relation.pages) * page_bytes;
-    work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - visible);
+    // The catalog has the pages all-visible at the last VACUUM; each row that died since may have spoilt one.
+    const double visible = std::min(table.relation.all_visible_pages, table.relation.pages) -
+                           static_cast<double>(table.counters.dead_rows);
+    work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - std::max(0.0, visible) * page_bytes);
     work.index_bytes = index_bytes;
     work.dead_rows = static_cast<double>(table.counters.dead_rows);
-    work.sample_rows = 300 * 100;
     return work;
 }
 
@@ -118,6 +120,8 @@ PlannedTask table_task(const Relations &relations, const Need &need, double inde
                           : need.freeze ? TaskKind::vacuum_freeze
                                         : TaskKind::vacuum;
     task.work = work_of(kind, table, index_bytes);
+    if (analyze)
+        task.work.sample_rows = sample_rows;
     std::vector<std::string> options, reasons;
     if (vacuum) {
         if (need.freeze)
@@ -189,6 +193,38 @@ void plan_tables(const Relations &relations, const observed::Server &server, Tas
     }
 }
 
+void plan_partitioned(const Relations &relations, const observed::Server &server,
+                      std::vector<PlannedTask> &tasks)
+{
+    // Before 18, ANALYZE of a partitioned table analyzes each partition as well.
+    const bool only = server.version >= 180000;
+    for (const StalePartitioned &stale : stale_partitioned(relations, autovacuum_settings(server))) {
+        PlannedTask task;
+        task.relation = stale.relation->oid;
+        task.object = relations.name(*stale.relation);
+        task.command = (only ? "ANALYZE ONLY " : "ANALYZE ") + task.object;
+        const std::string holds =
+            format("its partitions hold %s", base::plural(std::llround(stale.rows), "row").c_str());
+        task.reason =
+            stale.never_analyzed
+                ? "never analyzed as a whole, " + holds + "; autovacuum leaves it to you"
+                : holds + format(", %s when it was last analyzed as a whole; autovacuum leaves it to you",
+                                 count_text(std::llround(stale.relation->rows)).c_str());
+        task.work.kind = TaskKind::analyze;
+        task.work.relation = task.relation;
+        task.work.heap_bytes = stale.heap_bytes * (only ? 1 : 2);
+        task.work.sample_rows = sample_rows * (only ? 1 : 1 + stale.partitions);
+        const double changed =
+            stale.never_analyzed
+                ? 1
+                : std::min(1.0, std::abs(stale.rows - static_cast<double>(stale.relation->rows)) /
+                                    std::max(1.0, stale.rows));
+        task.benefit =
+            std::max(page_bytes, stale.heap_bytes * changed / 4) * heat(stale.seq_scans, stale.index_scans);
+        tasks.push_back(std::move(task));
+    }
+}
+
 // An index that REINDEX CONCURRENTLY left behind: its name with _ccnew or _ccold and perhaps a number, on the
 // same table as an index of that name.  Nothing else proves that it is nobody's own.
 bool is_leftover(const Relations &relations, const observed::Index &index, const std::string &name)
@@ -242,6 +278,7 @@ std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::
 {
     std::vector<PlannedTask> tasks;
     plan_tables(relations, server, filter, tasks);
+    plan_partitioned(relations, server, tasks);
     if (filter == TaskFilter::everything)
         plan_indexes(relations, server, tasks);
     std::stable_sort(tasks.begin(), tasks.end(), [](const PlannedTask &a, const PlannedTask &b) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "maintenance/knapsack.hpp"
 
 #include "base/no_server_headers.hpp"
 
@@ -11,19 +12,7 @@ namespace opsrunbook::maintenance {
 
 namespace {
 
-constexpr int search_steps = 1 << 21;   // the whole tree of 20 tasks
-constexpr int exchange_steps = 1 << 20; // pairs compared
 constexpr double shortest_seconds = 0.001, longest_seconds = 1e9;
-
-// A candidate with its numbers made comparable.
-struct Item {
-    size_t candidate;
-    int64_t id;
-    double benefit;
-    double seconds;
-
-    double rate() const { return benefit / seconds; }
-};
 
 bool better_rate(const Item &a, const Item &b)
 {
@@ -38,126 +27,6 @@ bool longer(const Item &a, const Item &b)
         return a.seconds > b.seconds;
     return a.id < b.id;
 }
-
-struct Choice {
-    std::vector<bool> chosen;
-    double benefit = 0;
-    double benefit_at_most = 0;
-    bool exact = true;
-};
-
-// Maximises the benefit within `room` seconds; the items stand by falling benefit per second.
-class Knapsack {
-public:
-    Knapsack(const std::vector<Item> &items_, double room_) : items(items_), room(room_), left(room_)
-    {
-        seconds_before.push_back(0);
-        benefit_before.push_back(0);
-        for (const Item &item : items) {
-            seconds_before.push_back(seconds_before.back() + item.seconds);
-            benefit_before.push_back(benefit_before.back() + item.benefit);
-        }
-        best.chosen.assign(items.size(), false);
-    }
-
-    Choice solve()
-    {
-        fill();
-        exchange();
-        best.exact = search();
-        best.benefit_at_most = best.exact ? best.benefit : bound(0, room, 0);
-        return best;
-    }
-
-private:
-    // What the items from `next` on can add at most: the last one that no longer fits counts in part.
-    double bound(size_t next, double unused, double benefit) const
-    {
-        const auto past = std::upper_bound(seconds_before.begin() + static_cast<std::ptrdiff_t>(next) + 1,
-                                           seconds_before.end(), seconds_before[next] + unused);
-        const auto stop = static_cast<size_t>(past - seconds_before.begin()) - 1;
-        benefit += benefit_before[stop] - benefit_before[next];
-        if (stop < items.size())
-            benefit += (unused - (seconds_before[stop] - seconds_before[next])) * items[stop].rate();
-        return benefit;
-    }
-
-    // Greedy by benefit per second with what is not chosen yet.
-    void fill()
-    {
-        for (size_t at = 0; at < items.size(); ++at)
-            if (!best.chosen[at] && items[at].seconds <= left) {
-                best.chosen[at] = true;
-                best.benefit += items[at].benefit;
-                left -= items[at].seconds;
-            }
-    }
-
-    // Puts one task in another's place while that gains, then fills the gap.
-    void exchange()
-    {
-        int steps = exchange_steps;
-        for (bool improved = true; improved;) {
-            improved = false;
-            for (size_t in = 0; in < items.size(); ++in)
-                for (size_t out = 0; out < items.size() && !best.chosen[in]; ++out) {
-                    if (--steps < 0)
-                        return;
-                    if (!best.chosen[out] || items[in].benefit <= items[out].benefit ||
-                        items[in].seconds - items[out].seconds > left)
-                        continue;
-                    best.chosen[out] = false;
-                    best.chosen[in] = true;
-                    best.benefit += items[in].benefit - items[out].benefit;
-                    left -= items[in].seconds - items[out].seconds;
-                    improved = true;
-                }
-            fill();
-        }
-    }
-
-    // Depth first, taking each item before leaving it out.  Returns whether it came to the end of the tree.
-    bool search()
-    {
-        struct Taken {
-            size_t item;
-            double left, benefit; // before it was taken
-        };
-        std::vector<Taken> taken;
-        size_t next = 0;
-        double unused = room, benefit = 0;
-        for (int steps = search_steps; steps > 0; --steps) {
-            if (bound(next, unused, benefit) > best.benefit * (1 + 1e-12)) {
-                if (next < items.size()) {
-                    if (items[next].seconds <= unused) {
-                        taken.push_back({next, unused, benefit});
-                        unused -= items[next].seconds;
-                        benefit += items[next].benefit;
-                    }
-                    ++next;
-                    continue;
-                }
-                best.benefit = benefit;
-                best.chosen.assign(items.size(), false);
-                for (const Taken &one : taken)
-                    best.chosen[one.item] = true;
-            }
-            if (taken.empty())
-                return true;
-            next = taken.back().item + 1;
-            unused = taken.back().left;
-            benefit = taken.back().benefit;
-            taken.pop_back();
-        }
-        return false;
-    }
-
-    const std::vector<Item> &items;
-    const double room;
-    double left;                                        // of room, beside what best has chosen
-    std::vector<double> seconds_before, benefit_before; // of the first n items
-    Choice best;
-};
 
 // The workers and what they are given, each task to the one that is free first.
 class Schedule {

@@ -39,6 +39,7 @@ struct Relation {
     Oid tablespace; // 0: the database's own
     Oid access_method;
     Oid filenode; // 0: mapped catalog, or no storage
+    Oid parent;   // of a partition that is a table; 0: none
     char name[64];
     char kind;        // r i t m S p I f v c, as pg_class.relkind
     char persistence; // p u t

@@ -46,7 +46,6 @@ TEST(Duration, WorkIsWhatTheKindReads)
     work.heap_bytes = 8192 * 1000;
     work.heap_bytes_to_scan = 8192 * 100;
     work.index_bytes = 5e6;
-    work.sample_rows = 300;
     const double skipped = work.heap_bytes / 32;
     struct Case {
         TaskKind kind;
@@ -65,6 +64,7 @@ TEST(Duration, WorkIsWhatTheKindReads)
          }) {
         work.kind = one.kind;
         work.dead_rows = one.dead_rows;
+        work.sample_rows = one.kind == TaskKind::analyze ? 300 : 0;
         EXPECT_DOUBLE_EQ(work_bytes(work), one.bytes) << task_kind_text(one.kind) << " " << one.dead_rows;
     }
     work.kind = TaskKind::analyze;

@@ -9,7 +9,10 @@
 
 #include <gtest/gtest.h>
 
+#include "score_order.hpp"
+
 using namespace opsrunbook::maintenance;
+using namespace opsrunbook::test;
 
 namespace {
 
@@ -31,24 +34,6 @@ template <class T> Ids ids(const std::vector<T> &tasks)
     return out;
 }
 
-// What a table looks like to PostgreSQL 19's autovacuum, and the task it would be for us.
-struct ScoredTask {
-    Candidate candidate;
-    double score = 0;
-};
-
-// The score of relation_needs_vacanalyze() in PostgreSQL 19 with all weights 1: the greatest of the ratios to
-// the thresholds; the age's ratio is raised to a power once the failsafe age is reached.
-double autovacuum_score(double rows, double dead, double inserted, double modified, double xid_age)
-{
-    double age = xid_age / 200e6;
-    if (xid_age >= 1.6e9)
-        age = std::pow(age, std::max(1.0, xid_age / 100e6));
-    const double vacuum = dead / (50 + 0.2 * rows), inserts = inserted / (1000 + 0.2 * rows);
-    const double analyze = modified / (50 + 0.1 * rows);
-    return std::max({age, vacuum, inserts, analyze});
-}
-
 // Tables with work of different kinds: a task's time goes with the table's size, its benefit with the dead
 // rows times how often the table is scanned; neither is what the score looks at.
 std::vector<ScoredTask> random_tables(std::mt19937 &random, size_t count)
@@ -64,59 +49,6 @@ std::vector<ScoredTask> random_tables(std::mt19937 &random, size_t count)
         out.push_back(one);
     }
     return out;
-}
-
-// The comparator: tables in the order of their scores until the next one no longer fits, or, kinder, leaving
-// out what does not fit.
-double score_order_benefit(std::vector<ScoredTask> tables, double window, int workers, bool leave_out)
-{
-    std::stable_sort(tables.begin(), tables.end(),
-                     [](const ScoredTask &a, const ScoredTask &b) { return a.score > b.score; });
-    double left = window * workers, benefit = 0;
-    for (const ScoredTask &one : tables) {
-        if (one.candidate.seconds > left || one.candidate.seconds > window) {
-            if (leave_out)
-                continue;
-            break;
-        }
-        left -= one.candidate.seconds;
-        benefit += one.candidate.benefit;
-    }
-    return benefit;
-}
-
-double brute_force(const std::vector<Candidate> &candidates, double window, int workers, double ageing)
-{
-    std::vector<double> seconds{0}, benefit{0};
-    double best = 0;
-    for (const Candidate &one : candidates) {
-        if (one.seconds > window)
-            continue;
-        const size_t half = seconds.size();
-        for (size_t at = 0; at < half; ++at) {
-            seconds.push_back(seconds[at] + one.seconds);
-            benefit.push_back(benefit[at] + effective_benefit(one, ageing));
-            if (seconds.back() <= window * workers)
-                best = std::max(best, benefit.back());
-        }
-    }
-    return best;
-}
-
-std::vector<Candidate> candidates_of(const std::vector<ScoredTask> &tables)
-{
-    std::vector<Candidate> out(tables.size());
-    std::transform(tables.begin(), tables.end(), out.begin(),
-                   [](const ScoredTask &one) { return one.candidate; });
-    return out;
-}
-
-double total_seconds(const std::vector<Candidate> &candidates)
-{
-    double sum = 0;
-    for (const Candidate &one : candidates)
-        sum += one.seconds;
-    return sum;
 }
 
 // What must hold of every plan: each task once, no worker does two things at once, tasks start in the listed
@@ -365,4 +297,19 @@ TEST(Window, ManyTasksStayWithinFivePercentOfTheBound)
         expect_sound(plan, candidates, window);
         EXPECT_GE(plan.benefit, 0.95 * plan.benefit_at_most) << one.what << " " << one.count;
     }
+}
+
+// The greatest benefit is one long task that fits only alone; the short ones are better by the second, and
+// too many for the exact search.
+TEST(Window, OneLongTaskAgainstManyShortOnes)
+{
+    std::vector<Candidate> candidates{task(0, 1000, 990)};
+    for (int64_t id = 1; id <= 500; ++id)
+        candidates.push_back(
+            task(id, 1.1 + 1e-4 * static_cast<double>(id % 7), 1 + 1e-3 * static_cast<double>(id % 11)));
+    const Window window{1000.0, 1};
+    const WindowPlan plan = plan_window(candidates, window);
+    expect_sound(plan, candidates, window);
+    EXPECT_GE(plan.benefit, 1000);
+    EXPECT_GE(plan.benefit, 0.95 * plan.benefit_at_most);
 }

@@ -7,6 +7,7 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "utils/array.h"
 }
@@ -73,6 +74,7 @@ bool read_class(HeapTuple tuple, TupleDesc shape, const Horizons &now, ClassReco
     relation.tablespace = form->reltablespace;
     relation.access_method = form->relam;
     relation.filenode = form->relfilenode;
+    relation.parent = InvalidOid; // stands in pg_inherits
     memcpy(relation.name, NameStr(form->relname), NAMEDATALEN);
     relation.kind = form->relkind;
     relation.persistence = form->relpersistence;
@@ -170,6 +172,13 @@ bool read_constraint(HeapTuple tuple, TupleDesc shape, observed::Constraint &out
         for (int i = 0; i < count && i < INDEX_MAX_KEYS; ++i)
             out.columns[out.column_count++] = numbers[i];
     }
+    return true;
+}
+
+bool read_inheritance(HeapTuple tuple, TupleDesc, InheritanceRecord &out)
+{
+    const Form_pg_inherits form = reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple));
+    out = {form->inhrelid, form->inhparent};
     return true;
 }
 

@@ -35,11 +35,17 @@ struct SchemaRecord {
     char name[NAMEDATALEN];
 };
 
+// A partition or an inheriting table, or a partition's index.
+struct InheritanceRecord {
+    Oid child, parent;
+};
+
 // Each says whether the row counts; views and composite types, which have no storage and no statistics, do
 // not.
 bool read_class(HeapTuple tuple, TupleDesc shape, const Horizons &now, ClassRecord &out);
 bool read_index(HeapTuple tuple, TupleDesc shape, IndexRecord &out);
 bool read_constraint(HeapTuple tuple, TupleDesc shape, observed::Constraint &out);
+bool read_inheritance(HeapTuple tuple, TupleDesc shape, InheritanceRecord &out);
 bool read_schema(HeapTuple tuple, TupleDesc shape, SchemaRecord &out);
 
 // C++ regime: records as what others see of them.

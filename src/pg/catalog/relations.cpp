@@ -9,6 +9,7 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 }
 
@@ -59,6 +60,25 @@ void read_classes(Relations &out, const CatalogSnapshot &snapshot)
         out.table_by_oid.emplace(out.tables[i].relation.oid, i);
         out.toast_owner.emplace(out.tables[i].relation.toast, i);
     }
+}
+
+// Which partitioned table a partition belongs to; partitions may be partitioned themselves, or foreign.
+void read_parents(Relations &out, const CatalogSnapshot &snapshot)
+{
+    OidMap others;
+    for (uint32_t i = 0; i < out.others.size(); ++i)
+        if (out.others[i].is_partition)
+            others.emplace(out.others[i].oid, i);
+    scan_catalog<InheritanceRecord>(
+        InheritsRelationId, snapshot, read_inheritance, [&](const InheritanceRecord &record) {
+            if (const auto table = out.table_by_oid.find(record.child); table != out.table_by_oid.end()) {
+                observed::Relation &relation = out.tables[table->second].relation;
+                if (relation.is_partition)
+                    relation.parent = record.parent;
+            }
+            else if (const auto other = others.find(record.child); other != others.end())
+                out.others[other->second].parent = record.parent;
+        });
 }
 
 void complete_index(observed::Index &index, const IndexRecord &record, std::vector<IndexColumn> &columns)
@@ -123,6 +143,7 @@ Relations read_relations()
     CatalogSnapshot snapshot;
     read_schemas(out, snapshot);
     read_classes(out, snapshot);
+    read_parents(out, snapshot);
     read_indexes(out, snapshot);
     read_constraints(out, snapshot);
     snapshot.end();
