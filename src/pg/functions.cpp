@@ -164,6 +164,7 @@ FUNCTION(value, enable_job, actor, maintenance::enable_job);
 FUNCTION(value, disable_job, actor, maintenance::disable_job);
 FUNCTION(value, enable_default_schedule, actor, maintenance::enable_default_schedule);
 FUNCTION(value, disable_default_schedule, actor, maintenance::disable_default_schedule);
+FUNCTION(rows, next_runs, anyone, maintenance::next_runs);
 FUNCTION(rows, list_jobs, reader, maintenance::list_jobs);
 
 #pragma GCC visibility pop
