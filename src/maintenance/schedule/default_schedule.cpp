@@ -16,7 +16,9 @@ struct DefaultJob {
     const char *name, *cron, *function, *command; // %s: the quoted schema
 };
 
-// The runbooks' times.  Of two with the same name the first that is installed counts.
+// The runbooks' times, and retention before the VACUUM that follows it.  Of two with the same name the first
+// that is installed counts.  Nothing here deletes what is the users' but by a policy or a rule that they
+// made: cleanup_old_user_events() is not among these.
 constexpr DefaultJob default_jobs[] = {
     {"opsrunbook health observation", "* * * * *", "observe_alerts", "SELECT %s.observe_alerts()"},
     {"opsrunbook nightly maintenance", "0 3 * * *", "run_maintenance", "CALL %s.run_maintenance()"},
@@ -24,9 +26,12 @@ constexpr DefaultJob default_jobs[] = {
      "SELECT * FROM %s.run_automated_maintenance()"},
     {"opsrunbook maintenance queue", "0 * * * *", "auto_schedule_maintenance",
      "SELECT %s.auto_schedule_maintenance()"},
+    {"opsrunbook retention", "30 2 * * *", "run_retention", "CALL %s.run_retention()"},
+    {"opsrunbook orphaned objects", "0 5 * * 0", "cleanup_orphaned_images",
+     "SELECT count(*) FROM %s.cleanup_orphaned_images()"},
     {"opsrunbook index usage", "0 4 * * 0", "update_index_usage", "SELECT %s.update_index_usage()"},
     {"opsrunbook history cleanup", "30 4 * * *", "cleanup_maintenance_history",
-     "SELECT %s.cleanup_maintenance_history(90)"},
+     "SELECT %s.cleanup_maintenance_history(30)"},
 };
 
 // The schema of a function of this extension; empty when this version does not have it.
