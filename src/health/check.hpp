@@ -47,8 +47,8 @@ double category_weight(Category category); // share of the score; the measured o
 struct Observations {
     observed::Relations relations;
     observed::Server server;
-    std::vector<observed::Bloat> bloat; // of the largest relations
-    observed::IndexUsage index_usage;   // of the indexes large enough to be worth dropping
+    std::vector<observed::Bloat> bloat;               // of the largest relations
+    observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping
     std::unordered_map<uint32_t, int64_t> file_bytes; // of the relations that index checks ask about
     std::unordered_map<uint32_t, std::string> constraint_columns; // of foreign keys without an index
     std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)
