@@ -241,7 +241,7 @@ void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows)
     const WindowPlan plan = plan_window(candidates, window);
     const auto add = [&](size_t at, Value position, const std::string &decision) {
         const PlannedTask &task = tasks[at];
-        rows.add({position, std::string(task_kind_text(task.work.kind)), task.object, task.command,
+        rows.add({std::move(position), std::string(task_kind_text(task.work.kind)), task.object, task.command,
                   task.reason, durations[at].seconds, durations[at].basis, task.benefit, decision,
                   pg::can_maintain(task.relation), task.background});
     };

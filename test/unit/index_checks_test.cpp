@@ -42,7 +42,7 @@ struct Catalog {
         seen.relations.link_table(seen.relations.tables.size() - 1);
     }
     // The reference is valid until the next call.
-    Index &index(const char *name, std::vector<int16_t> columns, Oid table = 1000)
+    Index &index(const char *name, const std::vector<int16_t> &columns, Oid table = 1000)
     {
         Index index{};
         index.relation.oid = 2000 + static_cast<Oid>(seen.relations.indexes.size());
@@ -69,7 +69,7 @@ struct Catalog {
         return seen.relations
             .index_columns[static_cast<size_t>(seen.relations.indexes[index].first_column) + place];
     }
-    void foreign_key(std::vector<int16_t> columns, Oid table = 1000)
+    void foreign_key(const std::vector<int16_t> &columns, Oid table = 1000)
     {
         observed::Constraint key{};
         key.oid = 3000 + static_cast<Oid>(seen.relations.constraints.size());
@@ -208,10 +208,10 @@ TEST(DuplicateIndexes, TheUsedOneOfAPairStaysAndOneOfThreeIsKept)
 
 TEST(ForeignKeys, FirstColumnsInAnyOrder)
 {
-    const auto indexed = [](std::vector<int16_t> index, std::vector<int16_t> key, auto change) {
+    const auto indexed = [](const std::vector<int16_t> &index, const std::vector<int16_t> &key, auto change) {
         Catalog catalog;
-        change(catalog.index("i", std::move(index)));
-        catalog.foreign_key(std::move(key));
+        change(catalog.index("i", index));
+        catalog.foreign_key(key);
         return advice::unindexed_foreign_keys(catalog.seen.relations).empty();
     };
     const auto as_is = [](Index &) {};
