@@ -18,6 +18,7 @@
 #include "health/thresholds.hpp"
 #include "observed/bloat.hpp"
 #include "observed/index_usage.hpp"
+#include "observed/jobs.hpp"
 #include "observed/relations.hpp"
 #include "observed/server.hpp"
 
@@ -47,7 +48,8 @@ double category_weight(Category category); // share of the score; the measured o
 struct Observations {
     observed::Relations relations;
     observed::Server server;
-    std::vector<observed::Bloat> bloat;               // of the largest relations
+    std::vector<observed::Bloat> bloat; // of the largest relations
+    observed::Jobs jobs;
     observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping
     std::unordered_map<uint32_t, int64_t> file_bytes; // of the relations that index checks ask about
     std::unordered_map<uint32_t, std::string> constraint_columns; // of foreign keys without an index

@@ -6,6 +6,7 @@
 #include "health/alerting/mutes.hpp"
 #include "health/alerting/stored.hpp"
 #include "advice/indexes/foreign_keys.hpp"
+#include "maintenance/schedule/failed_jobs.hpp"
 #include "pg/catalog/definitions.hpp"
 #include "pg/catalog/index_usage.hpp"
 #include "pg/catalog/relations.hpp"
@@ -144,6 +145,8 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
         observe_foreign_keys(seen);
     if (wanted(ids, {"unused_indexes"}))
         observe_unused_indexes(seen);
+    if (wanted(ids, {"failed_jobs", "scheduler_stopped"}))
+        seen.jobs = maintenance::observe_jobs();
     std::vector<Outcome> &outcomes = diagnosis.outcomes;
     const std::vector<std::string> registered = add_user_checks(diagnosis, ids);
     if (ids.empty() || !registered.empty()) {

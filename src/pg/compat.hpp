@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "common/relpath.h"
+#include "nodes/nodeFuncs.h"
 #include "pgstat.h"
 #include "tcop/pquery.h"
 #include "utils/rel.h"
@@ -143,6 +144,28 @@ inline void relation_path(char *path, size_t room, Oid database, Oid tablespace,
     strlcpy(path, built, room);
     pfree(built);
 #endif
+}
+
+// 16 declared what a tree's walker is called with.
+using Walker = bool (*)(Node *, void *);
+#if PG_VERSION_NUM >= 160000
+inline Walker as_walker(Walker walker)
+{
+    return walker;
+}
+#else
+inline auto as_walker(Walker walker)
+{
+    return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker));
+}
+#endif
+inline bool walk_expression(Node *node, Walker walker, void *context)
+{
+    return expression_tree_walker(node, as_walker(walker), context);
+}
+inline bool walk_query(Query *query, Walker walker, void *context, int flags)
+{
+    return query_tree_walker(query, as_walker(walker), context, flags);
 }
 
 } // namespace opsrunbook::pg::compat

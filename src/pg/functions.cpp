@@ -149,6 +149,7 @@ FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
 FUNCTION(value, set_retention, actor, maintenance::set_retention);
 FUNCTION(value, drop_retention, actor, maintenance::drop_retention);
 FUNCTION(value, drop_retention_by_name, actor, maintenance::drop_retention_by_name);
+FUNCTION(procedure, run_retention, actor, maintenance::run_retention);
 FUNCTION(rows, apply_retention, actor, maintenance::apply_retention);
 FUNCTION(value, cleanup_old_user_events, actor, maintenance::cleanup_old_user_events);
 FUNCTION(value, cleanup_maintenance_history, actor, maintenance::cleanup_maintenance_history);
@@ -164,6 +165,7 @@ FUNCTION(value, enable_job, actor, maintenance::enable_job);
 FUNCTION(value, disable_job, actor, maintenance::disable_job);
 FUNCTION(value, enable_default_schedule, actor, maintenance::enable_default_schedule);
 FUNCTION(value, disable_default_schedule, actor, maintenance::disable_default_schedule);
+FUNCTION(rows, next_runs, anyone, maintenance::next_runs);
 FUNCTION(rows, list_jobs, reader, maintenance::list_jobs);
 
 #pragma GCC visibility pop

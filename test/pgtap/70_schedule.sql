@@ -54,9 +54,54 @@ SELECT lives_ok($$SELECT opsrunbook.run_job_now('later')$$, 'run_job_now');
 SELECT ok((SELECT next_run < now() + interval '1 minute' FROM opsrunbook.jobs WHERE name = 'later'), 'is due now');
 SELECT is((SELECT count(*) FROM opsrunbook.job_runs), 0::bigint, 'no run without a commit');
 
-SELECT ok(opsrunbook.enable_default_schedule('UTC') >= 2, 'the default schedule');
+-- A job that fails is an alert until it succeeds, and so is one that nothing can start.
+CREATE FUNCTION pg_temp.plant(job text, scheduled timestamptz, tries integer, outcome text, words text DEFAULT 'planted') RETURNS void LANGUAGE sql AS $$
+    INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, command, started_at, finished_at, status, sqlstate, message)
+    SELECT j.id, j.name, scheduled, tries, 'scheduled', j.role, j.command, scheduled, scheduled + interval '1 minute', outcome, '22012', words
+    FROM opsrunbook.job j WHERE j.name = job
+$$;
+CREATE FUNCTION pg_temp.alerts(job text) RETURNS text LANGUAGE sql AS
+    $$SELECT string_agg(format('%s %s %s', alert_level, metric, current_value), ', ') FROM performance.check_alerts() WHERE object_name = job$$;
+SELECT opsrunbook.schedule('night''s work', '0 3 * * *', 'SELECT 1/0', max_retries => 1) \g /dev/null
+SELECT is(pg_temp.alerts('night''s work'), NULL, 'a job that never ran is no alert');
+SELECT pg_temp.plant('night''s work', now() - interval '4 days', 1, 'completed') \g /dev/null
+SELECT pg_temp.plant('night''s work', now() - interval '3 days', 1, 'failed') \g /dev/null
+SELECT is(pg_temp.alerts('night''s work'), NULL, 'nor is one that will be retried');
+SELECT pg_temp.plant('night''s work', now() - interval '3 days', 2, 'failed', 'division by zero') \g /dev/null
+SELECT is(pg_temp.alerts('night''s work'), 'WARNING failed_job_runs 1', 'the failure of its last retry is');
+SELECT results_eq($$SELECT message, fix, undo, since FROM opsrunbook.findings(ARRAY['failed_jobs']) WHERE object = 'night''s work'$$,
+    $$VALUES ('job "night''s work" failed: division by zero', 'SELECT opsrunbook.run_job_now(''night''''s work'');', 'SELECT opsrunbook.disable_job(''night''''s work'');', now() - interval '3 days' + interval '1 minute')$$,
+    'it says why, since when and what to run');
+SELECT pg_temp.plant('night''s work', now() - interval '2 days', 1, 'failed'), pg_temp.plant('night''s work', now() - interval '2 days', 2, 'failed'),
+       pg_temp.plant('night''s work', now() - interval '1 day', 1, 'failed'), pg_temp.plant('night''s work', now() - interval '1 day', 2, 'failed') \g /dev/null
+SELECT is(pg_temp.alerts('night''s work'), 'CRITICAL failed_job_runs 3', 'three nights are worse');
+SELECT pg_temp.plant('night''s work', now(), 0, 'skipped') \g /dev/null
+SELECT is(pg_temp.alerts('night''s work'), 'CRITICAL failed_job_runs 3', 'a run that was passed over makes nothing well');
+SELECT lives_ok((SELECT fix FROM opsrunbook.findings(ARRAY['failed_jobs']) WHERE object = 'night''s work'), 'the fix is a statement');
+SELECT ok((SELECT run_now FROM opsrunbook.job WHERE name = 'night''s work'), 'that runs the job');
+SELECT lives_ok($$SELECT opsrunbook.disable_job('night''s work')$$, 'a person may give it up');
+SELECT is(pg_temp.alerts('night''s work'), NULL, 'then it is no alert');
+SELECT opsrunbook.enable_job('night''s work') \g /dev/null
+SELECT pg_temp.plant('night''s work', now(), 1, 'completed') \g /dev/null
+SELECT is(pg_temp.alerts('night''s work'), NULL, 'nor when it has succeeded');
+UPDATE opsrunbook.job SET problem = 'time zone "Mars" is not known' WHERE name = 'night''s work';
+SELECT results_eq($$SELECT severity, message FROM opsrunbook.findings(ARRAY['failed_jobs']) WHERE object = 'night''s work'$$,
+    $$VALUES ('CRITICAL', 'job "night''s work" cannot be scheduled: time zone "Mars" is not known')$$, 'a job that cannot be scheduled is');
+SELECT opsrunbook.unschedule('night''s work') \g /dev/null
+SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['failed_jobs', 'scheduler_stopped'])$$, 'the scheduler is at work, and no job fails');
+
+SELECT is(opsrunbook.enable_default_schedule('UTC'), 7, 'the default schedule');
+SELECT results_eq($$SELECT name, cron, command FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook %' ORDER BY name$$, $$VALUES
+    ('opsrunbook health observation', '* * * * *', 'SELECT opsrunbook.observe_alerts()'),
+    ('opsrunbook history cleanup', '30 4 * * *', 'SELECT public.cleanup_maintenance_history(30)'),
+    ('opsrunbook index usage', '0 4 * * 0', 'SELECT public.update_index_usage()'),
+    ('opsrunbook maintenance queue', '0 * * * *', 'SELECT public.auto_schedule_maintenance()'),
+    ('opsrunbook nightly maintenance', '0 3 * * *', 'CALL opsrunbook.run_maintenance()'),
+    ('opsrunbook orphaned objects', '0 5 * * 0', 'SELECT count(*) FROM public.cleanup_orphaned_images()'),
+    ('opsrunbook retention', '30 2 * * *', 'CALL opsrunbook.run_retention()')$$, 'has the runbooks'' times');
 SELECT is((SELECT extract(hour FROM next_run AT TIME ZONE 'UTC')::int FROM opsrunbook.jobs WHERE name = 'opsrunbook nightly maintenance'), 3, 'maintenance at 3:00');
-SELECT ok(opsrunbook.disable_default_schedule() >= 2, 'and away with it');
+SELECT is(opsrunbook.enable_default_schedule('UTC'), 7, 'a second call changes nothing');
+SELECT is(opsrunbook.disable_default_schedule(), 7, 'and away with it');
 SELECT is((SELECT count(*) FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook%'), 0::bigint, 'all of it');
 
 -- Rights

@@ -51,6 +51,8 @@ ok( wait_for($node, "SELECT max(attempt) = 2 AND count(*) = 2 FROM opsrunbook.jo
 	'as often as was asked for');
 $node->wait_for_log(qr/WARNING:  job "bad" failed: division by zero/, $log);
 pass('and then a warning is logged');
+is( $node->safe_psql('postgres', "SELECT alert_level, current_value, message FROM performance.check_alerts() WHERE metric = 'failed_job_runs' AND object_name = 'bad'"),
+	'WARNING|1|job "bad" failed: division by zero', 'and an alert is there');
 
 # Roles
 $node->safe_psql('postgres',

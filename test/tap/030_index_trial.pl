@@ -128,6 +128,39 @@ is(sql("SELECT kind, status, undo = '" . ($undo =~ s/'/''/gr) . "' FROM opsrunbo
 sql($undo);
 is(sql($definition), $before, 'the undo brings it back as it was');
 
+# Whatever way a statement comes to the table.
+sql(q{
+	CREATE TABLE reading (id int, at date, value text) PARTITION BY RANGE (at);
+	CREATE TABLE reading_2026 PARTITION OF reading FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+	CREATE TABLE region (LIKE reading);
+	INSERT INTO reading SELECT g, date '2026-01-01' + g % 300, repeat('x', 50) FROM generate_series(1, 20000) g;
+	CREATE INDEX reading_2026_id ON reading_2026 (id);
+	CREATE VIEW of_reading AS SELECT * FROM reading;
+	CREATE FUNCTION in_sql(int) RETURNS SETOF reading LANGUAGE sql STABLE AS 'SELECT * FROM reading WHERE id = $1';
+	VACUUM ANALYZE reading;
+});
+my @ways = (
+	'SELECT * FROM reading_2026 WHERE id = 5', 'SELECT * FROM reading WHERE id = 5', 'SELECT * FROM of_reading WHERE id = 5',
+	'SELECT * FROM in_sql(5)', 'WITH w AS MATERIALIZED (SELECT * FROM reading WHERE id = 5) SELECT * FROM w',
+	'SELECT (SELECT max(value) FROM reading WHERE id = 5)', 'SELECT 1 WHERE EXISTS (SELECT FROM reading WHERE id = 5)',
+	'SELECT * FROM region r LEFT JOIN LATERAL (SELECT * FROM reading WHERE id = 5) x ON true',
+	'UPDATE reading SET value = NULL WHERE id = 5', 'DELETE FROM reading USING region WHERE reading.id = 5',
+	'INSERT INTO region SELECT * FROM reading WHERE id = 5', 'SELECT 1 UNION ALL SELECT id FROM reading WHERE id = 5');
+like(hidden_plan($_), qr/reading_2026_id/, "used before a trial: $_") for @ways;
+sql("SELECT opsrunbook.start_index_trial('reading_2026_id')");
+unlike(hidden_plan($_), qr/reading_2026_id/, "hidden: $_") for @ways;
+sql('ALTER TABLE reading DETACH PARTITION reading_2026');
+unlike(hidden_plan($ways[0]), qr/reading_2026_id/, 'hidden when it is no partition any more');
+$session = $node->background_psql('postgres');
+$session->query_safe('SET opsrunbook.index_trial_min_gain = 1e6; SELECT count(*) FROM reading');
+sql("CREATE TABLE world (LIKE reading) PARTITION BY RANGE (at); ALTER TABLE reading ATTACH PARTITION reading_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01'); ALTER TABLE world ATTACH PARTITION reading DEFAULT");
+unlike($session->query_safe("EXPLAIN (COSTS off) $_"), qr/reading_2026_id/, 'or one again, also of another table: ' . $_)
+  for ($ways[1], $ways[1] =~ s/reading/world/r);
+$session->quit;
+is(state_of('reading_2026_id'), 'trial', 'the trial goes on through all that');
+sql('SELECT * FROM world WHERE id = 5');
+ok(wait_for($node, "SELECT state = 'restored' FROM opsrunbook.index_trials WHERE indexname = 'reading_2026_id'"), 'a query on the topmost table ends it');
+
 # The extension comes and goes while sessions plan.
 $session = $node->background_psql('postgres');
 like($session->query_safe("SET opsrunbook.index_trial_min_gain = 1e6; EXPLAIN (COSTS off) SELECT * FROM child WHERE parent_id = 1"), qr/child_parent_2|Seq Scan/, 'planned with a trial');

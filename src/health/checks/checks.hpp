@@ -23,6 +23,7 @@ std::span<const Check> integrity_checks();
 std::span<const Check> configuration_checks();
 std::span<const Check> memory_checks();
 std::span<const Check> bloat_checks();
+std::span<const Check> job_checks();
 std::span<const Check> mute_checks();
 
 } // namespace opsrunbook::health

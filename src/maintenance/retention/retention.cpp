@@ -8,6 +8,7 @@
 #include "maintenance/retention/runs.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
+#include "pg/procedure.hpp"
 #include "pg/role.hpp"
 #include "pg/settings.hpp"
 #include "pg/visible_relation.hpp"
@@ -60,6 +61,12 @@ int64_t checked_days(const pg::Arguments &arguments)
     return days;
 }
 
+void notice_no_policy()
+{
+    pg::notice("there is no enabled retention policy",
+               "Set one: SELECT opsrunbook.set_retention('schema.table', 'time_column', '90 days');");
+}
+
 } // namespace
 
 void apply_retention(const pg::Arguments &arguments, pg::Rows &rows)
@@ -72,8 +79,7 @@ void apply_retention(const pg::Arguments &arguments, pg::Rows &rows)
         if (relation)
             throw Error(ErrorKind::undefined, "the table has no retention policy", "",
                         "Set one with opsrunbook.set_retention(relation, time_column, keep).");
-        pg::notice("there is no enabled retention policy",
-                   "Set one: SELECT opsrunbook.set_retention('schema.table', 'time_column', '90 days');");
+        notice_no_policy();
         return;
     }
     const pg::Result steps = run_and_wait(relation.value_or(0), 0, arguments.boolean(1));
@@ -81,6 +87,31 @@ void apply_retention(const pg::Arguments &arguments, pg::Rows &rows)
         rows.add({steps.at(row, "relation"), steps.at(row, "action"), steps.at(row, "rows_affected"),
                   steps.at(row, "batches"), steps.at(row, "status"), steps.at(row, "details"),
                   steps.at(row, "command")});
+}
+
+void run_retention(const pg::Arguments &)
+{
+    pg::commit_procedure(); // from here on no snapshot keeps what goes from being vacuumed
+    const std::vector<StoredPolicy> policies = stored_policies(std::nullopt);
+    if (std::none_of(policies.begin(), policies.end(),
+                     [](const StoredPolicy &policy) { return policy.enabled; }))
+        return notice_no_policy();
+    const pg::Result steps = run_and_wait(0, 0, false);
+    std::string undone, command;
+    for (size_t row = 0; row < steps.size(); ++row) {
+        const std::string &status = steps.at(row, "status").text();
+        const std::string step = format("%s: %s: %s", steps.at(row, "relation").text().c_str(),
+                                        status.c_str(), steps.at(row, "details").text().c_str());
+        pg::notice(step, "");
+        if (status == "completed" || status == "skipped")
+            continue;
+        undone += (undone.empty() ? "" : "; ") + step;
+        if (status == "refused" && command.empty())
+            command = steps.at(row, "command").text();
+    }
+    if (!undone.empty())
+        throw Error(ErrorKind::not_ready, "retention was not done everywhere", undone,
+                    command.empty() ? "SELECT * FROM opsrunbook.retention_runs; shows every step." : command);
 }
 
 Value cleanup_old_user_events(const pg::Arguments &arguments)

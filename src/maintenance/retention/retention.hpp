@@ -10,6 +10,7 @@ base::Value set_retention(const pg::Arguments &);
 base::Value drop_retention(const pg::Arguments &);
 base::Value drop_retention_by_name(const pg::Arguments &);
 void apply_retention(const pg::Arguments &, pg::Rows &rows);
+void run_retention(const pg::Arguments &);
 base::Value cleanup_old_user_events(const pg::Arguments &);
 base::Value cleanup_maintenance_history(const pg::Arguments &);
 

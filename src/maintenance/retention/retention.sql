@@ -82,6 +82,10 @@ CREATE FUNCTION opsrunbook.apply_retention(relation regclass DEFAULT NULL, dry_r
 COMMENT ON FUNCTION opsrunbook.apply_retention(regclass, boolean) IS
     'applies a table''s retention policy, or every enabled one, in a background worker that commits batch by batch, with the rights of each table''s owner; old partitions go as a whole; dry_run counts what would go; a row a step: completed, planned, skipped, refused (with the index to create), failed';
 
+CREATE PROCEDURE opsrunbook.run_retention() LANGUAGE c AS 'MODULE_PATHNAME', 'opsrunbook_run_retention';
+COMMENT ON PROCEDURE opsrunbook.run_retention() IS
+    'applies every enabled retention policy, as opsrunbook.apply_retention() does, and fails when one of them could not be applied, so that as a job it alerts; what is committed stays; holds no snapshot while it waits; a notice a step';
+
 CREATE FUNCTION @extschema@.cleanup_old_user_events(days integer) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_cleanup_old_user_events';
 COMMENT ON FUNCTION @extschema@.cleanup_old_user_events(integer) IS

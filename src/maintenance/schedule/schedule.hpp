@@ -14,6 +14,7 @@ base::Value enable_job(const pg::Arguments &arguments);
 base::Value disable_job(const pg::Arguments &arguments);
 base::Value enable_default_schedule(const pg::Arguments &arguments);
 base::Value disable_default_schedule(const pg::Arguments &arguments);
+void next_runs(const pg::Arguments &arguments, pg::Rows &rows);
 void list_jobs(const pg::Arguments &arguments, pg::Rows &rows);
 
 } // namespace opsrunbook::maintenance

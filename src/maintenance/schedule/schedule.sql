@@ -65,7 +65,7 @@ CREATE FUNCTION opsrunbook.schedule(name text, cron text, command text, timezone
     jitter_seconds integer DEFAULT 0, after text DEFAULT NULL, enabled boolean DEFAULT true) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_schedule';
 COMMENT ON FUNCTION opsrunbook.schedule(text, text, text, text, text, integer, integer, integer, integer, text, boolean) IS
-    'runs a statement by five cron fields, a nickname (@daily) or an interval (30 seconds), or each time that the job "after" has succeeded (cron null); as the calling role, in this database; an own job of that name is replaced; timezone null: the session''s; missed: skip, run_once or run_all; returns the job''s id';
+    'runs a statement by five cron fields, a nickname (@daily) or an interval (30 seconds), or each time that the job "after" has succeeded (cron null); as the calling role, in this database; an own job of that name is replaced; timezone null: the session''s; missed: skip, run_once or run_all; what happens where clocks change, see opsrunbook.next_runs(); returns the job''s id';
 
 CREATE FUNCTION opsrunbook.run_once(name text, command text, at timestamptz DEFAULT pg_catalog.now()) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_run_once';
@@ -101,6 +101,13 @@ CREATE FUNCTION opsrunbook.list_jobs(OUT job_id bigint, OUT name text, OUT cron 
     OUT timeout_seconds integer, OUT jitter_seconds integer, OUT problem text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_list_jobs';
 COMMENT ON FUNCTION opsrunbook.list_jobs() IS 'scheduled jobs with their next run, computed now; status: idle, running or disabled';
+
+-- Where the clocks change, next_run.hpp says more.
+CREATE FUNCTION opsrunbook.next_runs(cron text, timezone text DEFAULT NULL, after timestamptz DEFAULT pg_catalog.now(), count integer DEFAULT 10,
+    OUT number integer, OUT run_at timestamptz)
+    RETURNS SETOF record LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'opsrunbook_next_runs';
+COMMENT ON FUNCTION opsrunbook.next_runs(text, text, timestamptz, integer) IS
+    'when a schedule runs next, in a time zone (null: the session''s), later than a moment; where the clocks are put forward, a time that does not exist runs once, at the first moment after the gap, unless its hour field begins with *; where they are put back, a time that comes twice runs the first time only, unless its minute or hour field begins with *, which follows real time; fewer rows when there is none within 40 years';
 
 CREATE VIEW opsrunbook.jobs AS SELECT * FROM opsrunbook.list_jobs();
 COMMENT ON VIEW opsrunbook.jobs IS 'scheduled jobs with their next run, computed now; status: idle, running or disabled';

@@ -1,5 +1,6 @@
 #include "pg/planner/hidden_indexes.hpp"
 #include "pg/boundary.hpp"
+#include "pg/planner/concerned_tables.hpp"
 #include "pg/planner/index_trial_hooks.hpp"
 
 extern "C" {
@@ -20,8 +21,8 @@ namespace opsrunbook::pg {
 namespace {
 
 // The cache is dropped whenever the server says that one of these relations has changed: the trials' table
-// (its writers say so), a hidden index (renamed, rebuilt, gone), and any relation at all while the trials'
-// table does not exist or a trial names an index that does not.
+// (its writers say so), a hidden index (renamed, rebuilt, gone) or its table (attached, detached), and any
+// relation at all while the trials' table does not exist or a trial names an index that does not.
 bool loaded = false;
 bool registered = false;
 uint64_t changes = 0;
@@ -33,7 +34,7 @@ size_t hidden_count = 0, hidden_room = 0;
 void relation_changed(Datum, Oid relation)
 {
     if (!OidIsValid(relation) || !OidIsValid(trials) || unresolved || relation == trials ||
-        is_hidden_index(relation)) {
+        is_hidden_index(relation) || is_concerned_table(relation)) {
         loaded = false;
         ++changes;
     }
@@ -48,6 +49,7 @@ void hide(Oid index)
         hidden_room = room;
     }
     hidden[hidden_count++] = index;
+    add_concerned_tables(index);
 }
 
 struct Columns {
@@ -105,6 +107,7 @@ void load()
     }
     const uint64_t before = changes;
     hidden_count = 0;
+    forget_concerned_tables();
     unresolved = false;
     trials = InvalidOid;
     const Oid house = get_namespace_oid("opsrunbook", true);

@@ -1,5 +1,6 @@
 #include "pg/planner/index_trial_hooks.hpp"
 #include "pg/boundary.hpp"
+#include "pg/planner/concerned_tables.hpp"
 #include "pg/planner/hidden_indexes.hpp"
 #include "pg/planner/used_indexes.hpp"
 #include "pg/settings.hpp"
@@ -130,7 +131,8 @@ PlannedStmt *plan_twice(Query *query, const char *text, int options, ParamListIn
 
 PlannedStmt *plan(Query *query, const char *text, int options, ParamListInfo parameters)
 {
-    if (!any_hidden_index())
+    // Inside another statement's planning ours must be known as one of its own, whatever it reads.
+    if (!any_hidden_index() || (!Planning::current && !may_be_concerned(query)))
         return plan_next(query, text, options, parameters);
     Failure failure;
     PlannedStmt *planned = nullptr;
