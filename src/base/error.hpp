@@ -9,15 +9,15 @@
 namespace opsrunbook::base {
 
 enum class ErrorKind {
-    invalid_input, // 22023 invalid_parameter_value
-    undefined,     // 42704 undefined_object
+    invalid_input,   // 22023 invalid_parameter_value
+    undefined,       // 42704 undefined_object
     undefined_table, // 42P01
-    duplicate,     // 42710 duplicate_object
-    not_allowed,   // 42501 insufficient_privilege
-    not_ready,     // 55000 object_not_in_prerequisite_state
-    read_only,     // 25006 read_only_sql_transaction
-    unsupported,   // 0A000 feature_not_supported
-    no_resources,  // 53400 configuration_limit_exceeded
+    duplicate,       // 42710 duplicate_object
+    not_allowed,     // 42501 insufficient_privilege
+    not_ready,       // 55000 object_not_in_prerequisite_state
+    read_only,       // 25006 read_only_sql_transaction
+    unsupported,     // 0A000 feature_not_supported
+    no_resources,    // 53400 configuration_limit_exceeded
 };
 
 // Message: short, lower case, no full stop.  Detail: the values.  Hint: what to do, a sentence.

@@ -50,7 +50,7 @@ struct Observations {
     observed::Server server;
     std::vector<observed::Bloat> bloat; // of the largest relations
     observed::Jobs jobs;
-    observed::IndexUsage index_usage;   // of the indexes large enough to be worth dropping
+    observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping
     std::unordered_map<uint32_t, int64_t> file_bytes; // of the relations that index checks ask about
     std::unordered_map<uint32_t, std::string> constraint_columns; // of foreign keys without an index
     std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)

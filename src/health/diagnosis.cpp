@@ -79,7 +79,7 @@ void observe_unused_indexes(Observations &seen)
     for (const observed::Index &index : seen.relations.indexes) {
         if (index.scans > 0 || index.relation.kind == 'I' || !advice::user_index(seen.relations, index))
             continue;
-        const observed::Table *table = seen.relations.table(index.table);
+        const observed::Table *table = seen.relations.table(index);
         if (!table || table->relation.kind == 't')
             continue;
         const bool stale =

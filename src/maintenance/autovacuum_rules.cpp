@@ -84,7 +84,7 @@ TableNeeds needs_of(const observed::Table &table, const observed::Relations &rel
                     const AutovacuumSettings &settings)
 {
     int32_t options = table.relation.options;
-    if (options < 0)
+    if (options < 0 && table.relation.kind == 't')
         if (const auto owner = relations.toast_owner.find(table.relation.oid);
             owner != relations.toast_owner.end())
             options = relations.tables[owner->second].relation.options;

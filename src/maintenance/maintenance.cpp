@@ -241,7 +241,7 @@ void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows)
     const WindowPlan plan = plan_window(candidates, window);
     const auto add = [&](size_t at, Value position, const std::string &decision) {
         const PlannedTask &task = tasks[at];
-        rows.add({position, std::string(task_kind_text(task.work.kind)), task.object, task.command,
+        rows.add({std::move(position), std::string(task_kind_text(task.work.kind)), task.object, task.command,
                   task.reason, durations[at].seconds, durations[at].basis, task.benefit, decision,
                   pg::can_maintain(task.relation), task.background});
     };
@@ -298,10 +298,12 @@ void get_maintenance_status(const pg::Arguments &, pg::Rows &rows)
             " ORDER BY p.emergency DESC, p.benefit DESC LIMIT 1) AS next_task FROM opsrunbook.tasks");
     });
     const SchedulerState scheduler = scheduler_state();
-    const Value next_task = scheduler.next_job.empty() ? status.at(0, "next_task") : Value(scheduler.next_job);
+    const Value next_task =
+        scheduler.next_job.empty() ? status.at(0, "next_task") : Value(scheduler.next_job);
     rows.add({status.at(0, "total"), status.at(0, "pending"), status.at(0, "running"),
               status.at(0, "completed"), status.at(0, "failed"), status.at(0, "failed_24h"),
-              status.at(0, "average"), scheduler.running, status.at(0, "last_run"), scheduler.next_run, next_task});
+              status.at(0, "average"), scheduler.running, status.at(0, "last_run"), scheduler.next_run,
+              next_task});
 }
 
 } // namespace opsrunbook::maintenance

@@ -14,8 +14,8 @@ base::Value update_table_statistics(const pg::Arguments &);
 void perform_routine_maintenance(const pg::Arguments &, pg::Rows &rows);
 void perform_maintenance(const pg::Arguments &, pg::Rows &rows);
 
-void run_maintenance(const pg::Arguments &arguments);               // (window interval), a procedure
+void run_maintenance(const pg::Arguments &arguments);                  // (window interval), a procedure
 void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows); // (window interval)
-base::Value cancel_task(const pg::Arguments &arguments);            // (task_id bigint)
+base::Value cancel_task(const pg::Arguments &arguments);               // (task_id bigint)
 
 } // namespace opsrunbook::maintenance

@@ -248,7 +248,7 @@ void plan_indexes(const Relations &relations, const observed::Server &server, st
     };
     for (const observed::Index &index : relations.indexes) {
         const bool broken = !index.valid || !index.ready || !index.live;
-        const Table *table = relations.table(index.table);
+        const Table *table = relations.table(index);
         if (!broken || index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) ||
             in_progress(index))
             continue;

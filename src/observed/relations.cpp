@@ -26,6 +26,44 @@ const Table *Relations::table(Oid oid) const
     return found == table_by_oid.end() ? nullptr : &tables[found->second];
 }
 
+void Relations::link_table(size_t place)
+{
+    const Relation &relation = tables[place].relation;
+    table_by_oid.emplace(relation.oid, static_cast<uint32_t>(place));
+    toast_owner.emplace(relation.toast, static_cast<uint32_t>(place));
+}
+
+void Relations::link_index(size_t place)
+{
+    Index &index = indexes[place];
+    const auto found = table_by_oid.find(index.table);
+    index.table_place = found == table_by_oid.end() ? 0 : found->second + 1;
+    uint32_t &last =
+        index.table_place == 0 ? last_index_of_partitioned[index.table] : tables[found->second].last_index;
+    index.before = last;
+    last = static_cast<uint32_t>(place) + 1;
+}
+
+std::vector<const Index *> Relations::indexes_of(Oid oid) const
+{
+    std::vector<const Index *> found;
+    uint32_t last = 0;
+    if (const Table *owner = table(oid))
+        last = owner->last_index;
+    else if (const auto partitioned = last_index_of_partitioned.find(oid))
+        last = partitioned->second;
+    for (uint32_t at = last; at != 0; at = indexes[at - 1].before)
+        found.push_back(&indexes[at - 1]);
+    return found;
+}
+
+bool Relations::last_of_its_table(size_t place) const
+{
+    const Index &index = indexes[place];
+    return place + 1 == (index.table_place == 0 ? last_index_of_partitioned.find(index.table)->second
+                                                : tables[index.table_place - 1].last_index);
+}
+
 bool Relations::user_owned(const Relation &relation) const
 {
     if (const auto owner = relation.kind == 't' ? toast_owner.find(relation.oid) : nullptr)

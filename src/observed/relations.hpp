@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/value.hpp"
+#include "observed/name_pool.hpp"
 #include "observed/oid_map.hpp"
 
 namespace opsrunbook::observed {
@@ -38,9 +39,9 @@ struct Relation {
     Oid toast;      // 0: none
     Oid tablespace; // 0: the database's own
     Oid access_method;
-    Oid filenode; // 0: mapped catalog, or no storage
-    Oid parent;   // of a partition that is a table; 0: none
-    char name[64];
+    Oid filenode;     // 0: mapped catalog, or no storage
+    Oid parent;       // of a partition that is a table; 0: none
+    const char *name; // kept by Relations::names
     char kind;        // r i t m S p I f v c, as pg_class.relkind
     char persistence; // p u t
     char replica_identity;
@@ -74,6 +75,7 @@ struct TableCounters {
 struct Table {
     Relation relation;
     TableCounters counters;
+    uint32_t last_index = 0; // into Relations::indexes, plus one; 0: none
 };
 
 struct IndexColumn {
@@ -86,8 +88,10 @@ struct IndexColumn {
 struct Index {
     Relation relation;
     Oid table;
-    int32_t first_column; // into Relations::index_columns
-    int16_t columns;      // with INCLUDE columns
+    uint32_t table_place = 0; // into Relations::tables, plus one; 0: partitioned
+    uint32_t before = 0;      // the index of the same table before this one, likewise; 0: none
+    int32_t first_column;     // into Relations::index_columns
+    int16_t columns;          // with INCLUDE columns
     int16_t key_columns;
     uint64_t expressions_hash; // of the expressions' trees without source locations; 0: none
     uint64_t predicate_hash;   // the same of the WHERE clause
@@ -104,8 +108,8 @@ struct Constraint {
     Oid table;
     Oid referenced_table; // 0: not a foreign key
     Oid index;            // 0: none
-    char name[64];
-    char kind; // f p u c x n t
+    const char *name;     // kept by Relations::names
+    char kind;            // f p u c x n t
     char delete_action;
     bool validated;
     bool inherited; // comes from a partitioned parent
@@ -121,11 +125,23 @@ struct Relations {
     std::vector<VacuumOptions> options;
     std::vector<IndexColumn> index_columns;
     std::vector<Constraint> constraints;
+    NamePool names;
     OidMap table_by_oid; // into tables
     OidMap toast_owner;  // toast table -> owner, into tables
+    OidMap last_index_of_partitioned;
+
+    // Let a table, then an index of it, be found; once for each, when it has its place.
+    void link_table(size_t place);
+    void link_index(size_t place);
 
     const Schema *schema(Oid oid) const; // fast when the schemas are in the order of their OIDs
     const Table *table(Oid oid) const;
+    const Table *table(const Index &index) const // without a search; nothing: partitioned
+    {
+        return index.table_place == 0 ? nullptr : &tables[index.table_place - 1];
+    }
+    std::vector<const Index *> indexes_of(Oid table) const;
+    bool last_of_its_table(size_t index) const; // true once for each table that has an index
     bool user_owned(
         const Relation &relation) const; // not of a system schema; a TOAST table follows its owner
     // "schema.name", quoted where it must be; a TOAST table is named by its owner: "schema.name (TOAST)".

@@ -279,7 +279,7 @@ PlainDatum plain_of(Datum datum, bool is_null, Oid type)
         int count;
         const bool wide = type == INT8ARRAYOID;
         deconstruct_array(DatumGetArrayTypeP(datum), wide ? INT8OID : INT4OID, wide ? 8 : 4,
-                          wide ? FLOAT8PASSBYVAL : true, wide ? TYPALIGN_DOUBLE : TYPALIGN_INT, &elements,
+                          !wide || FLOAT8PASSBYVAL != 0, wide ? TYPALIGN_DOUBLE : TYPALIGN_INT, &elements,
                           &nulls, &count);
         int64_t *const numbers =
             static_cast<int64_t *>(palloc(sizeof(int64_t) * (static_cast<size_t>(count) + 1)));

@@ -41,17 +41,18 @@ void define_settings()
     DefineCustomIntVariable("opsrunbook.alert_clear_after",
                             "How many observations in a row must be fine before an alert is over.", nullptr,
                             &alert_clear_after, 2, 1, 1000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-    DefineCustomIntVariable("opsrunbook.retention_seqscan_limit_mb",
-                            "Retention refuses to read through a larger table that has no index on its time column.",
-                            nullptr, &retention_seqscan_limit_mb, 256, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_MB,
-                            nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "opsrunbook.retention_seqscan_limit_mb",
+        "Retention refuses to read through a larger table that has no index on its time column.", nullptr,
+        &retention_seqscan_limit_mb, 256, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_MB, nullptr, nullptr,
+        nullptr);
     MarkGUCPrefixReserved("opsrunbook");
 }
 
 Settings settings()
 {
-    return {index_trial_min_gain, lock_timeout_ms,  max_parallel_tasks, retention_seqscan_limit_mb,
-            preloaded,            alert_fire_after, alert_clear_after};
+    return {index_trial_min_gain, lock_timeout_ms,  max_parallel_tasks, retention_seqscan_limit_mb, preloaded,
+            alert_fire_after,     alert_clear_after};
 }
 
 } // namespace opsrunbook::pg

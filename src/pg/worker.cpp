@@ -315,8 +315,7 @@ void require_single_statement(const std::string &sql)
                           base::format("The text has %d statements.", count),
                           "Put several statements into a procedure or a DO block.");
     if (transaction)
-        throw base::Error(base::ErrorKind::invalid_input,
-                          "a job's command cannot begin or end a transaction",
+        throw base::Error(base::ErrorKind::invalid_input, "a job's command cannot begin or end a transaction",
                           "Each run is a transaction of its own.",
                           "Put several statements into a procedure or a DO block.");
 }

@@ -20,8 +20,8 @@ enum class Work : int32_t {
     retention,    // apply retention policies, a transaction a batch
     scheduler_turn, // as the bootstrap superuser: start the jobs that are due; see scheduler.hpp
     job,            // run_id is a job's run; the role's own settings apply
-    restore_index, // end an index's trial because a query needs it
-    drop_index,    // drop an index whose trial is over
+    restore_index,  // end an index's trial because a query needs it
+    drop_index,     // drop an index whose trial is over
 };
 
 // Travels to the worker in bgw_extra: plain data, at most 128 bytes.
@@ -36,11 +36,11 @@ struct WorkerRequest {
     int32_t only;          // a maintenance::TaskFilter
     bool everything;       // nobody waits with a snapshot: background tasks are done here too
     double window_seconds; // negative: no window
-    uint32_t relation;     // retention: this table only, 0: every policy; restore_index and drop_index: the index
-    int32_t days;          // retention: keep this many days, whatever the policy says; 0: what the policy says
+    uint32_t relation; // retention: this table only, 0: every policy; restore_index and drop_index: the index
+    int32_t days;      // retention: keep this many days, whatever the policy says; 0: what the policy says
     int32_t seqscan_limit_mb;
-    bool dry_run;          // retention: count only
-    int32_t asking_pid;    // restore_index: whose query profits,
+    bool dry_run;                   // retention: count only
+    int32_t asking_pid;             // restore_index: whose query profits,
     double cost_before, cost_after; // from which cost to which,
     char note[40];                  // and how its text begins
 };

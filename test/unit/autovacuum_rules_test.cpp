@@ -175,14 +175,14 @@ TEST(AutovacuumRules, ToastTables)
     owner.relation.toast = 11;
     owner.relation.options = 0;
     toast.relation.oid = 11;
+    toast.relation.toast = 0;
     toast.relation.kind = 't';
     toast.counters.dead_rows = 200;
     toast.counters.modified_since_analyze = 100000;
     toast.counters.last_analyze = {};
     relations.tables = {owner, toast};
-    relations.table_by_oid.emplace(10, 0);
-    relations.table_by_oid.emplace(11, 1);
-    relations.toast_owner.emplace(11, 0);
+    relations.link_table(0);
+    relations.link_table(1);
     VacuumOptions owners, toasts;
     owners.vacuum_scale_factor = 0.1;
     toasts.vacuum_scale_factor = 0.5;

@@ -208,7 +208,7 @@ TEST(Triage, WithinTheBudget)
 {
     std::vector<Candidate> candidates;
     for (uint32_t i = 0; i < 1000; ++i)
-        candidates.push_back({i, i * 10, 1});
+        candidates.push_back({i, uint64_t{10} * i, 1});
     Triage triage;
     triage.budget = 50000;
     const std::vector<uint64_t> allotted = allot(candidates, triage);

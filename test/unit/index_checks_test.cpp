@@ -34,20 +34,20 @@ struct Catalog {
         observed::Table table{};
         table.relation.oid = oid;
         table.relation.schema = 2200;
-        snprintf(table.relation.name, sizeof table.relation.name, "%s", name);
+        table.relation.name = name;
         table.relation.kind = 'r';
         table.relation.persistence = 'p';
         table.relation.pages = pages;
-        seen.relations.table_by_oid.emplace(oid, static_cast<uint32_t>(seen.relations.tables.size()));
         seen.relations.tables.push_back(table);
+        seen.relations.link_table(seen.relations.tables.size() - 1);
     }
     // The reference is valid until the next call.
-    Index &index(const char *name, std::vector<int16_t> columns, Oid table = 1000)
+    Index &index(const char *name, const std::vector<int16_t> &columns, Oid table = 1000)
     {
         Index index{};
         index.relation.oid = 2000 + static_cast<Oid>(seen.relations.indexes.size());
         index.relation.schema = 2200;
-        snprintf(index.relation.name, sizeof index.relation.name, "%s", name);
+        index.relation.name = name;
         index.relation.kind = 'i';
         index.relation.persistence = 'p';
         index.relation.access_method = advice::btree_method;
@@ -61,6 +61,7 @@ struct Catalog {
         seen.index_usage.past[index.relation.oid].file_created =
             base::Timestamp{today.microseconds - 90 * day};
         seen.relations.indexes.push_back(index);
+        seen.relations.link_index(seen.relations.indexes.size() - 1);
         return seen.relations.indexes.back();
     }
     observed::IndexColumn &column(size_t index, size_t place)
@@ -68,14 +69,14 @@ struct Catalog {
         return seen.relations
             .index_columns[static_cast<size_t>(seen.relations.indexes[index].first_column) + place];
     }
-    void foreign_key(std::vector<int16_t> columns, Oid table = 1000)
+    void foreign_key(const std::vector<int16_t> &columns, Oid table = 1000)
     {
         observed::Constraint key{};
         key.oid = 3000 + static_cast<Oid>(seen.relations.constraints.size());
         key.table = table;
         key.referenced_table = 1000;
         key.kind = 'f';
-        snprintf(key.name, sizeof key.name, "fk");
+        key.name = "fk";
         for (const int16_t column : columns)
             key.columns[key.column_count++] = column;
         seen.relations.constraints.push_back(key);
@@ -207,10 +208,10 @@ TEST(DuplicateIndexes, TheUsedOneOfAPairStaysAndOneOfThreeIsKept)
 
 TEST(ForeignKeys, FirstColumnsInAnyOrder)
 {
-    const auto indexed = [](std::vector<int16_t> index, std::vector<int16_t> key, auto change) {
+    const auto indexed = [](const std::vector<int16_t> &index, const std::vector<int16_t> &key, auto change) {
         Catalog catalog;
-        change(catalog.index("i", std::move(index)));
-        catalog.foreign_key(std::move(key));
+        change(catalog.index("i", index));
+        catalog.foreign_key(key);
         return advice::unindexed_foreign_keys(catalog.seen.relations).empty();
     };
     const auto as_is = [](Index &) {};

@@ -28,7 +28,7 @@ struct Database {
                              {temporary_schema, 10, "pg_temp_3", false, true}};
     }
 
-    static observed::Relation relation(Oid oid, const std::string &name, char kind)
+    observed::Relation relation(Oid oid, const std::string &name, char kind)
     {
         observed::Relation out{};
         out.oid = oid;
@@ -37,7 +37,7 @@ struct Database {
         out.persistence = 'p';
         out.options = -1;
         out.xid_age = out.mxid_age = 1000;
-        std::strncpy(out.name, name.c_str(), sizeof out.name - 1);
+        out.name = relations.names.keep(name.c_str());
         return out;
     }
 
@@ -49,8 +49,9 @@ struct Database {
         out.relation.pages = out.relation.all_visible_pages = 20000;
         out.counters.live_rows = 1000000;
         out.counters.last_analyze = {1};
-        relations.table_by_oid.emplace(oid, static_cast<uint32_t>(relations.tables.size()));
-        return relations.tables.emplace_back(out);
+        relations.tables.push_back(out);
+        relations.link_table(relations.tables.size() - 1);
+        return relations.tables.back();
     }
 
     observed::Table &toast_of(Oid owner, Oid oid)
@@ -70,6 +71,7 @@ struct Database {
         out.relation.pages = 1000;
         out.table = of;
         out.valid = out.ready = out.live = true;
+        relations.link_index(relations.indexes.size() - 1);
         return out;
     }
 

@@ -54,6 +54,7 @@ Outcome judge(const Observations &seen, const char *id)
 std::vector<Session> many(int count, const char *state)
 {
     std::vector<Session> sessions;
+    sessions.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i)
         sessions.push_back(client(i + 1, state));
     return sessions;

@@ -169,7 +169,7 @@ void analyze_index_efficiency(const pg::Arguments &arguments, pg::Rows &rows)
         const auto bytes = static_cast<int64_t>(candidates[i].pages) * observed::page_bytes;
         const auto known = [&](Value value) { return when_measured(bloat, std::move(value)); };
         rows.add(
-            {schema ? Value(schema->name) : Value(), std::string(relations.table(index.table)->relation.name),
+            {schema ? Value(schema->name) : Value(), std::string(relations.table(index)->relation.name),
              std::string(index.relation.name), index.scans, index.rows_read, index.rows_fetched,
              index.rows_read > 0 ? points(std::min(100.0, 100.0 * static_cast<double>(index.rows_fetched) /
                                                               static_cast<double>(index.rows_read)))

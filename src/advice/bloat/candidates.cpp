@@ -79,7 +79,7 @@ Candidates<observed::Index> index_candidates(const Relations &relations)
 {
     Candidates<observed::Index> found;
     for (const observed::Index &index : relations.indexes) {
-        const Table *table = relations.table(index.table);
+        const Table *table = relations.table(index);
         if (!table || table->relation.kind == 't' || index.relation.kind != 'i' ||
             !relations.user_owned(index.relation) || temporary(relations, index.relation))
             continue;
@@ -134,7 +134,7 @@ std::vector<Bloat> observe_bloat(const Relations &relations)
             table.counters.live_rows + table.counters.dead_rows >= many)
             add(table.relation, table);
     for (const observed::Index &index : relations.indexes)
-        if (const Table *table = relations.table(index.table);
+        if (const Table *table = relations.table(index);
             table && index.relation.kind == 'i' && index.valid && index.relation.access_method == btree)
             add(index.relation, *table);
     const std::vector<uint64_t> allotted = allot(candidates, triage);

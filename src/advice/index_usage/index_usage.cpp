@@ -47,7 +47,7 @@ public:
     Names names(const Index &index) const
     {
         const observed::Schema *schema = relations.schema(index.relation.schema);
-        const observed::Table *table = relations.table(index.table);
+        const observed::Table *table = relations.table(index);
         const auto other = others.find(index.table);
         return {schema ? schema->name : "",
                 table   ? table->relation.name

@@ -71,8 +71,8 @@ std::string kept_for(const Index &index, const IndexUsage &usage, const observed
 {
     if (usage.in_recovery)
         return "this is a standby: it does not count what the primary uses";
-    if (const std::string needed = needed_for(index); !needed.empty())
-        return needed;
+    if (const std::string_view needed = needed_for(index); !needed.empty())
+        return std::string(needed);
     if (index.unique)
         return "it enforces uniqueness, used by queries or not";
     if (supporters.contains(index.relation.oid))

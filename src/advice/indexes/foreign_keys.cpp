@@ -31,10 +31,10 @@ bool better_supporter(const Index &a, const Index &b)
     return a.relation.oid < b.relation.oid;
 }
 
-const Index *supporter(const Relations &relations, const IndexesOfTables &indexes, const Constraint &key)
+const Index *supporter(const Relations &relations, const Constraint &key)
 {
     const Index *best = nullptr;
-    for (const Index *index : indexes.of(key.table))
+    for (const Index *index : relations.indexes_of(key.table))
         if (supports(relations, *index, key) && (!best || better_supporter(*index, *best)))
             best = index;
     return best;
@@ -60,11 +60,10 @@ bool supports(const Relations &relations, const Index &index, const Constraint &
 std::vector<const Constraint *> unindexed_foreign_keys(const Relations &relations)
 {
     std::vector<const Constraint *> found;
-    const IndexesOfTables indexes(relations);
     // A partitioned referenced table has a copy of the constraint for each of its partitions.
     std::set<std::vector<int64_t>> known;
     for (const Constraint &constraint : relations.constraints) {
-        if (!foreign_key(relations, constraint) || supporter(relations, indexes, constraint))
+        if (!foreign_key(relations, constraint) || supporter(relations, constraint))
             continue;
         std::vector<int64_t> columns(constraint.columns, constraint.columns + constraint.column_count);
         std::sort(columns.begin(), columns.end());
@@ -78,10 +77,9 @@ std::vector<const Constraint *> unindexed_foreign_keys(const Relations &relation
 observed::OidMap foreign_key_supporters(const Relations &relations)
 {
     observed::OidMap found;
-    const IndexesOfTables indexes(relations);
     for (const Constraint &constraint : relations.constraints)
         if (foreign_key(relations, constraint))
-            if (const Index *index = supporter(relations, indexes, constraint))
+            if (const Index *index = supporter(relations, constraint))
                 found.emplace(index->relation.oid, 1);
     return found;
 }

@@ -43,6 +43,17 @@ bool worth_more(const Index &a, const Index &b)
     return a.relation.oid < b.relation.oid;
 }
 
+// Most tables have no two indexes with anything in common.
+bool any_related(const Relations &relations, const std::vector<const Index *> &group)
+{
+    for (size_t i = 0; i < group.size(); ++i)
+        for (size_t j = 0; j < i; ++j)
+            if (same_index(relations, *group[i], *group[j]) || covered_by(relations, *group[i], *group[j]) ||
+                covered_by(relations, *group[j], *group[i]))
+                return true;
+    return false;
+}
+
 void find_redundant(const Relations &relations, std::vector<const Index *> group,
                     std::vector<Redundant> &found)
 {
@@ -76,39 +87,6 @@ void find_redundant(const Relations &relations, std::vector<const Index *> group
 }
 
 } // namespace
-
-IndexesOfTables::IndexesOfTables(const Relations &relations_) : relations(relations_)
-{
-    links.resize(relations.indexes.size());
-    heads.reserve(relations.tables.size());
-    for (uint32_t i = 0; i < relations.indexes.size(); ++i) {
-        uint32_t &head = heads[relations.indexes[i].table];
-        links[i] = head;
-        head = i + 1;
-    }
-}
-
-std::vector<const Index *> IndexesOfTables::of(observed::Oid table) const
-{
-    std::vector<const Index *> indexes;
-    const auto head = heads.find(table);
-    for (uint32_t at = head ? head->second : 0; at != 0; at = links[at - 1])
-        indexes.push_back(&relations.indexes[at - 1]);
-    return indexes;
-}
-
-std::vector<const Index *> IndexesOfTables::next_group(size_t &at) const
-{
-    for (; at < relations.indexes.size(); ++at) {
-        const observed::Oid table = relations.indexes[at].table;
-        const auto head = heads.find(table);
-        if (head && head->second == at + 1) { // a table's turn comes with its last index
-            ++at;
-            return of(table);
-        }
-    }
-    return {};
-}
 
 bool user_index(const Relations &relations, const Index &index)
 {
@@ -144,7 +122,7 @@ bool covered_by(const Relations &relations, const Index &index, const Index &oth
     });
 }
 
-std::string needed_for(const Index &index)
+std::string_view needed_for(const Index &index)
 {
     return index.primary            ? "it is the primary key"
            : index.exclusion        ? "it enforces an exclusion constraint"
@@ -156,15 +134,18 @@ std::string needed_for(const Index &index)
 std::vector<Redundant> redundant_indexes(const Relations &relations)
 {
     std::vector<Redundant> found;
-    const IndexesOfTables indexes(relations);
     std::vector<const Index *> group;
-    for (size_t at = 0; !(group = indexes.next_group(at)).empty();) {
-        if (group.size() < 2)
-            continue;
-        std::erase_if(group, [&relations](const Index *index) {
-            return !index->valid || !index->ready || !index->live || !user_index(relations, *index);
-        });
-        find_redundant(relations, group, found);
+    for (size_t at = 0; at < relations.indexes.size(); ++at) {
+        if (relations.indexes[at].before == 0 || !relations.last_of_its_table(at))
+            continue; // an index alone, or one whose turn comes with the table's last
+        group.clear();
+        for (size_t place = at + 1; place != 0; place = relations.indexes[place - 1].before) {
+            const Index &index = relations.indexes[place - 1];
+            if (index.valid && index.ready && index.live && user_index(relations, index))
+                group.push_back(&index);
+        }
+        if (any_related(relations, group))
+            find_redundant(relations, group, found);
     }
     return found;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "observed/relations.hpp"
@@ -13,19 +14,6 @@ namespace opsrunbook::advice {
 
 // The access methods of the core, whose OIDs are fixed.
 constexpr observed::Oid btree_method = 403, hash_method = 405, gist_method = 783;
-
-// The indexes of each table, found without a search.
-class IndexesOfTables {
-public:
-    explicit IndexesOfTables(const observed::Relations &relations);
-    std::vector<const observed::Index *> of(observed::Oid table) const;
-    std::vector<const observed::Index *> next_group(size_t &at) const; // empty: no more tables
-
-private:
-    const observed::Relations &relations;
-    observed::OidMap heads;      // table -> place of its last index, plus one
-    std::vector<uint32_t> links; // index -> place of the one before it on the same table, plus one; 0: none
-};
 
 // Of a user's schema, not temporary.
 bool user_index(const observed::Relations &relations, const observed::Index &index);
@@ -38,7 +26,7 @@ bool covered_by(const observed::Relations &relations, const observed::Index &ind
                 const observed::Index &other);
 
 // What the index is needed for beyond scans; empty: nothing.
-std::string needed_for(const observed::Index &index);
+std::string_view needed_for(const observed::Index &index);
 
 struct Redundant {
     const observed::Index *index; // to drop

@@ -92,9 +92,7 @@ AlertDecision decide_alerts(const std::vector<AlertState> &before, const std::ve
             follow(std::move(state), found->second);
             open.erase(found);
         }
-        else if (unmeasured.contains(state.check))
-            decision.keep.push_back(std::move(state));
-        else if (!step_gone(state, rules))
+        else if (unmeasured.contains(state.check) || !step_gone(state, rules))
             decision.keep.push_back(std::move(state));
         else {
             if (state.notified)

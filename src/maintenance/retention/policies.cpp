@@ -189,8 +189,9 @@ std::vector<RetentionTable> tables_of(const RetentionPolicy &policy)
             // The server compares: it knows time zones, infinity and BC.
             const std::string cutoff = base::quote_literal(policy.cutoff) + "::" + policy.time_type;
             const pg::Result compared =
-                pg::query("SELECT $1::text::" + policy.time_type + " >= " + cutoff +
-                              " AS young, $2::text::" + policy.time_type + " <= " + cutoff + " AS old",
+                pg::query(base::format("SELECT $1::text::%s >= %s AS young, $2::text::%s <= %s AS old",
+                                       policy.time_type.c_str(), cutoff.c_str(), policy.time_type.c_str(),
+                                       cutoff.c_str()),
                           {range.from, range.to});
             table.young_entirely = compared.at(0, "young").boolean();
             table.old_entirely = compared.at(0, "old").boolean();

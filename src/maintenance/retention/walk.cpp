@@ -56,7 +56,7 @@ std::optional<pg::ServerError> Application::commit(const std::string &sql,
 {
     for (int attempt = 1;; ++attempt) {
         const RetentionStep before = summary;
-        const auto error = pg::worker_transaction([&] {
+        std::optional<pg::ServerError> error = pg::worker_transaction([&] {
             hold_table();
             const uint32_t owner = owner_whose_rights_we_have();
             give_up_on_locks();

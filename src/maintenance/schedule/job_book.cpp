@@ -129,6 +129,7 @@ std::vector<BookedJob> read_jobs()
 std::vector<Job> decidable(const std::vector<BookedJob> &jobs)
 {
     std::vector<Job> list;
+    list.reserve(jobs.size());
     for (const BookedJob &booked : jobs)
         list.push_back(booked.job);
     return list;

@@ -14,7 +14,7 @@ namespace {
 // by the local clock.
 constexpr int64_t microseconds_a_second = 1'000'000;
 constexpr int64_t day_seconds = 86400, hour_seconds = 3600, minute_seconds = 60;
-constexpr int64_t search_days = 40 * 366;
+constexpr int64_t search_days = int64_t{40} * 366;
 constexpr std::chrono::sys_days epoch = std::chrono::year(2000) / 1 / 1;
 constexpr std::chrono::sys_days first_day = std::chrono::year(1) / 1 / 1;
 constexpr std::chrono::sys_days last_day = std::chrono::year(9990) / 1 / 1;

@@ -66,7 +66,7 @@ void read_volumes(observed::Server &server)
 
 std::optional<int64_t> multixact_member_bytes()
 {
-    constexpr int64_t segment_bytes = 32 * BLCKSZ; // SLRU_PAGES_PER_SEGMENT
+    constexpr int64_t segment_bytes = int64_t{32} * BLCKSZ; // SLRU_PAGES_PER_SEGMENT
     std::error_code failed;
     int64_t segments = 0;
     for (fs::directory_iterator entry(fs::path(DataDir) / "pg_multixact/members", failed), end;

@@ -75,7 +75,7 @@ bool read_class(HeapTuple tuple, TupleDesc shape, const Horizons &now, ClassReco
     relation.access_method = form->relam;
     relation.filenode = form->relfilenode;
     relation.parent = InvalidOid; // stands in pg_inherits
-    memcpy(relation.name, NameStr(form->relname), NAMEDATALEN);
+    memcpy(out.name, NameStr(form->relname), NAMEDATALEN);
     relation.kind = form->relkind;
     relation.persistence = form->relpersistence;
     relation.replica_identity = form->relreplident;
@@ -147,8 +147,9 @@ bool read_index(HeapTuple tuple, TupleDesc shape, IndexRecord &out)
     return true;
 }
 
-bool read_constraint(HeapTuple tuple, TupleDesc shape, observed::Constraint &out)
+bool read_constraint(HeapTuple tuple, TupleDesc shape, ConstraintRecord &record)
 {
+    observed::Constraint &out = record.constraint;
     const Form_pg_constraint form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
     if (!OidIsValid(form->conrelid))
         return false;
@@ -156,7 +157,7 @@ bool read_constraint(HeapTuple tuple, TupleDesc shape, observed::Constraint &out
     out.table = form->conrelid;
     out.referenced_table = form->confrelid;
     out.index = form->conindid;
-    memcpy(out.name, NameStr(form->conname), NAMEDATALEN);
+    memcpy(record.name, NameStr(form->conname), NAMEDATALEN);
     out.kind = form->contype;
     out.delete_action = form->confdeltype;
     out.validated = form->convalidated;

@@ -9,8 +9,10 @@
 
 namespace opsrunbook::pg {
 
+// Names are kept apart: what a record points to is gone with the next batch.
 struct ClassRecord {
     observed::Relation relation;
+    char name[NAMEDATALEN];
     AutoVacOpts vacuum;
     bool has_options;
 };
@@ -30,6 +32,11 @@ struct IndexRecord {
     observed::IndexColumn column[INDEX_MAX_KEYS];
 };
 
+struct ConstraintRecord {
+    observed::Constraint constraint;
+    char name[NAMEDATALEN];
+};
+
 struct SchemaRecord {
     Oid oid, owner;
     char name[NAMEDATALEN];
@@ -44,7 +51,7 @@ struct InheritanceRecord {
 // not.
 bool read_class(HeapTuple tuple, TupleDesc shape, const Horizons &now, ClassRecord &out);
 bool read_index(HeapTuple tuple, TupleDesc shape, IndexRecord &out);
-bool read_constraint(HeapTuple tuple, TupleDesc shape, observed::Constraint &out);
+bool read_constraint(HeapTuple tuple, TupleDesc shape, ConstraintRecord &record);
 bool read_inheritance(HeapTuple tuple, TupleDesc shape, InheritanceRecord &out);
 bool read_schema(HeapTuple tuple, TupleDesc shape, SchemaRecord &out);
 

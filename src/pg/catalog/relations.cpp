@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/large_pages.hpp"
+
 extern "C" {
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -35,8 +37,8 @@ void read_classes(Relations &out, const CatalogSnapshot &snapshot)
     // Growing step by step would touch the memory of the result twice over; what is too much is never
     // touched.
     const size_t expected = expected_rows(RelationRelationId);
-    out.tables.reserve(expected / 2);
-    out.indexes.reserve(expected / 3 * 2);
+    base::reserve_large(out.tables, expected / 2);
+    base::reserve_large(out.indexes, expected / 3 * 2);
     scan_catalog<ClassRecord>(
         RelationRelationId, snapshot,
         [&now](HeapTuple tuple, TupleDesc shape, ClassRecord &record) {
@@ -44,6 +46,7 @@ void read_classes(Relations &out, const CatalogSnapshot &snapshot)
         },
         [&out](ClassRecord &record) {
             observed::Relation &relation = record.relation;
+            relation.name = out.names.keep(record.name);
             if (record.has_options) {
                 relation.options = static_cast<int32_t>(out.options.size());
                 out.options.push_back(options_of(record.vacuum));
@@ -56,10 +59,8 @@ void read_classes(Relations &out, const CatalogSnapshot &snapshot)
                 out.others.push_back(relation);
         });
     out.table_by_oid.reserve(out.tables.size());
-    for (uint32_t i = 0; i < out.tables.size(); ++i) {
-        out.table_by_oid.emplace(out.tables[i].relation.oid, i);
-        out.toast_owner.emplace(out.tables[i].relation.toast, i);
-    }
+    for (size_t place = 0; place < out.tables.size(); ++place)
+        out.link_table(place);
 }
 
 // Which partitioned table a partition belongs to; partitions may be partitioned themselves, or foreign.
@@ -112,17 +113,22 @@ void read_indexes(Relations &out, const CatalogSnapshot &snapshot)
             complete_index(out.indexes[found->second], record, out.index_columns);
     });
     std::erase_if(out.indexes, [](const observed::Index &index) { return index.table == 0; });
+    for (size_t place = 0; place < out.indexes.size(); ++place)
+        out.link_index(place);
 }
 
 void read_constraints(Relations &out, const CatalogSnapshot &snapshot)
 {
-    scan_catalog<observed::Constraint>(
-        ConstraintRelationId, snapshot, read_constraint,
-        [&out](const observed::Constraint &record) { out.constraints.push_back(record); });
+    base::reserve_large(out.constraints, expected_rows(ConstraintRelationId));
+    scan_catalog<ConstraintRecord>(ConstraintRelationId, snapshot, read_constraint,
+                                   [&out](ConstraintRecord &record) {
+                                       record.constraint.name = out.names.keep(record.name);
+                                       out.constraints.push_back(record.constraint);
+                                   });
 }
 
 // What an index knows from its constraint, and a table from its indexes.
-void link(Relations &out)
+void complete(Relations &out)
 {
     OidMap constraint_indexes;
     for (const observed::Constraint &constraint : out.constraints)
@@ -130,8 +136,8 @@ void link(Relations &out)
     for (observed::Index &index : out.indexes) {
         index.backs_constraint =
             index.primary || index.exclusion || constraint_indexes.contains(index.relation.oid);
-        if (const auto table = out.table_by_oid.find(index.table); table != out.table_by_oid.end())
-            out.tables[table->second].counters.index_scans += index.scans;
+        if (index.table_place != 0)
+            out.tables[index.table_place - 1].counters.index_scans += index.scans;
     }
 }
 
@@ -149,7 +155,7 @@ Relations read_relations()
     snapshot.end();
     read_table_counters(out.tables);
     read_index_counters(out.indexes);
-    link(out);
+    complete(out);
     return out;
 }
 

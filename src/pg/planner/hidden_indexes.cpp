@@ -59,7 +59,9 @@ struct Columns {
 AttrNumber text_column(::Relation table, const char *name)
 {
     const AttrNumber number = get_attnum(RelationGetRelid(table), name);
-    return number > 0 && get_atttype(RelationGetRelid(table), number) == TEXTOID ? number : InvalidAttrNumber;
+    return number > 0 && get_atttype(RelationGetRelid(table), number) == TEXTOID
+               ? number
+               : AttrNumber{InvalidAttrNumber};
 }
 
 const char *text_of(HeapTuple tuple, AttrNumber column, TupleDesc shape)

@@ -149,6 +149,8 @@ void PageSampler::close()
 void PageSampler::count_all_visible()
 {
     RelationData *const heap = table != nullptr ? table : relation;
+    if (heap == nullptr) // closed
+        return;
     const uint32_t maps = call([heap] { return map_pages(heap); });
     const auto map = std::make_unique<MapPage>();
     uint64_t all = 0;
