@@ -31,6 +31,7 @@ pg::WorkerRequest new_run(TaskFilter filter)
     request.lock_timeout_ms = pg::settings().lock_timeout_ms;
     request.max_parallel_tasks = pg::settings().max_parallel_tasks;
     request.only = static_cast<int32_t>(filter);
+    request.asking_pid = pg::process_id();
     return request;
 }
 
@@ -271,7 +272,7 @@ base::Value cancel_task(const pg::Arguments &arguments)
     if (status == "pending") {
         const std::string who = pg::current_user_name();
         write_end(id, 0, static_cast<uint32_t>(task.at(0, "relation").integer()),
-                  {"skipped", "cancelled by " + who, "", false});
+                  {"skipped", "cancelled by " + who, "", {}});
         return true;
     }
     if (status == "running")
