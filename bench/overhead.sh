@@ -15,7 +15,9 @@ Starts a throwaway server on one data directory by turns
   without  shared_preload_libraries empty
 and runs pgbench (its standard transaction, fsync off: nothing but the processors limits it) on it, pair by pair, each
 pair in the other order than the one before, so that whatever else the machine does falls on both sides.  Prints the
-pairs, the median of their ratios, and the interval that holds 95 % of the medians of resampled pairs.
+pairs, the median of their ratios, and the interval that holds 95 % of the medians of resampled pairs: of the transactions
+a second, and of the processor time that the whole server, the scheduler's processes among it, took for a transaction,
+which hardly depends on what else runs.
 
 Then counts, under valgrind, the instructions of one backend for the same transactions with and without: what the hooks
 cost in each statement, free of whatever else the machine does.  The scheduler's own work is beside it: the processor
@@ -63,19 +65,37 @@ restart_server()  # with|without
 
 run_pgbench() { as_postgres "${server[@]}" pgbench -n -c "$clients" -j $(((clients + 1) / 2)) -T "$1" bench 2>/dev/null; }
 
-# Appends the transactions a second to the side's file.  The first moments fill caches and are not counted.
+# User and system time of the postmaster, its children and all that it has reaped, in ticks.
+server_ticks()
+{
+    local postmaster
+    postmaster=$(head -n 1 "$work/main/data/postmaster.pid")
+    { cat "/proc/$postmaster/stat"; pgrep -P "$postmaster" | sed 's,.*,/proc/&/stat,' | xargs cat 2>/dev/null || true; } |
+        awk '{ line = $0; sub(/^.*\) /, "", line); split(line, f, " "); ticks += f[12] + f[13]; if (NR == 1) ticks += f[14] + f[15] }
+            END { print ticks }'
+}
+
+# Appends the transactions a second, and a processor second, to the side's files.  The first moments fill caches and are
+# not counted.
 measure()  # with|without
 {
+    local before after
     restart_server "$1"
     psql_quiet -d bench -c 'VACUUM pgbench_branches, pgbench_tellers' -c 'TRUNCATE pgbench_history' -c CHECKPOINT
     run_pgbench 2 >/dev/null
-    run_pgbench "$seconds" | sed -nE 's/^tps = ([0-9.]+).*/\1/p' >>"$work/$1"
+    before=$(server_ticks)
+    run_pgbench "$seconds" >"$work/answer"
+    after=$(server_ticks)
+    sed -nE 's/^tps = ([0-9.]+).*/\1/p' "$work/answer" >>"$work/rate-$1"
+    awk -v ticks=$((after - before)) -v hertz="$(getconf CLK_TCK)" \
+        '/^number of transactions actually processed:/ { print $NF / (ticks / hertz) }' "$work/answer" >>"$work/work-$1"
 }
 
 # The ratios' median and, from resampled pairs, the interval that holds 95 % of such medians.
-report_pairs()
+report_pairs()  # FILES' PREFIX, what they count
 {
-    paste "$work/with" "$work/without" | awk '
+    printf '\n%s\n' "$2"
+    paste "$work/$1-with" "$work/$1-without" | awk '
         function median(list, count) { return count % 2 ? list[(count + 1) / 2] : (list[count / 2] + list[count / 2 + 1]) / 2 }
         function sort(list, count,   i, j, value) {
             for (i = 2; i <= count; i++) {
@@ -96,9 +116,9 @@ report_pairs()
             sort(medians, rounds)
             for (i = 1; i <= NR; i++) sum += ratio[i]
             sort(ratio, NR)
-            printf "\nratio of transactions a second, with to without: median %.4f (%+.2f %%), 95 %% of resampled medians %.4f to %.4f;\n",
-                median(ratio, NR), 100 * (median(ratio, NR) - 1), medians[int(rounds * 0.025) + 1], medians[int(rounds * 0.975)]
-            printf "quartiles %.4f and %.4f, mean %.4f\n", ratio[int(NR / 4) + 1], ratio[NR - int(NR / 4)], sum / NR
+            printf "  with to without: median %.4f (%+.2f %%), 95 %% of resampled medians %.4f to %.4f; quartiles %.4f and %.4f, mean %.4f\n",
+                median(ratio, NR), 100 * (median(ratio, NR) - 1), medians[int(rounds * 0.025) + 1], medians[int(rounds * 0.975)],
+                ratio[int(NR / 4) + 1], ratio[NR - int(NR / 4)], sum / NR
         }'
 }
 
@@ -145,16 +165,13 @@ report_instructions()
         printf "instructions of a backend a transaction: with %d, without %d: %+.3f %%\n", with, without, 100 * (with / without - 1) }'
 }
 
-# User and system time of the processes that the postmaster has reaped, in ticks.
-reaped_ticks() { awk '{ sub(/^.*\) /, ""); print $14 + $15 }' "/proc/$(head -n 1 "$work/main/data/postmaster.pid")/stat"; }
-
 # Ten observations, each as the scheduler does it: a turn, a worker, and the turn after it.
 report_observations()
 {
     local before after count=10 i ended
     restart_server with
     psql_quiet -d bench -Atqc "SELECT opsrunbook.disable_default_schedule()" >/dev/null
-    before=$(reaped_ticks)
+    before=$(server_ticks)
     for ((i = 1; i <= count; i++)); do
         psql_quiet -d bench -Atqc "SELECT opsrunbook.run_once('observation $i', 'SELECT opsrunbook.observe_alerts()')" >/dev/null
         ended=0
@@ -162,7 +179,7 @@ report_observations()
             ended=$(psql_quiet -d bench -Atqc "SELECT count(*) FROM opsrunbook.job_runs WHERE job_name LIKE 'observation %' AND status = 'completed'")
         done
     done
-    after=$(reaped_ticks)
+    after=$(server_ticks)
     awk -v ticks=$((after - before)) -v hertz="$(getconf CLK_TCK)" -v count="$count" -v processors="$(nproc)" 'BEGIN {
         each = ticks / hertz / count
         printf "one observation of the alerts, with the sessions that asked for it: at most %.0f ms of a processor; each minute: %.3f %% of %d processors\n",
@@ -200,7 +217,8 @@ for ((pair = 1; pair <= pairs; pair++)); do
     if ((pair % 2)); then order=(with without); else order=(without with); fi
     for side in "${order[@]}"; do measure "$side"; done
 done
-report_pairs
+report_pairs rate 'transactions a second'
+report_pairs work 'transactions a second of processor time, of the whole server'
 
 step "measuring the scheduler's own work"
 report_observations

@@ -12,6 +12,7 @@
 #include "advice/index_usage/index_usage.hpp"
 #include "health/alerting/alerting.hpp"
 #include "advice/index_trial/index_trial.hpp"
+#include "advice/index_trial/standbys.hpp"
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
 #include "maintenance/retention/retention.hpp"
@@ -126,6 +127,10 @@ FUNCTION(value, update_index_usage, actor, advice::update_index_usage);
 FUNCTION(value, start_index_trial, actor, advice::start_index_trial);
 FUNCTION(value, end_index_trial, actor, advice::end_index_trial);
 FUNCTION(value, drop_trial_index, actor, advice::drop_trial_index);
+FUNCTION(value, declare_standby, superuser, advice::declare_standby);
+FUNCTION(value, forget_standby, superuser, advice::forget_standby);
+FUNCTION(value, export_index_usage, reader, advice::export_index_usage);
+FUNCTION(value, import_index_usage, superuser, advice::import_index_usage);
 FUNCTION(rows, finished_index_trials, reader, advice::finished_index_trials);
 
 FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);

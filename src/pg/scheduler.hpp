@@ -37,7 +37,8 @@ void end_turn(bool has_extension, std::optional<base::Timestamp> look_at);
 // Later with more databases, so that thousands of idle ones do not keep starting workers.
 base::Timestamp next_search();
 
-// Keeps the extension from being dropped until the transaction ends; false when it is not there.
+// Keeps the extension from being dropped until the transaction ends; false when it is not there.  Also locks
+// the table of jobs, before that of runs, as everybody does.
 bool lock_house();
 
 struct SchedulerSettings {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 extern "C" {
+#include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "storage/ipc.h"
@@ -12,6 +13,7 @@ extern "C" {
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/shmem.h"
+#include "utils/lsyscache.h"
 }
 
 namespace opsrunbook::pg {
@@ -194,7 +196,11 @@ bool lock_house()
         if (!OidIsValid(extension))
             return false;
         LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-        return get_extension_oid("opsrunbook", true) == extension;
+        if (get_extension_oid("opsrunbook", true) != extension)
+            return false;
+        const Oid jobs = get_relname_relid("job", get_namespace_oid("opsrunbook", false));
+        LockRelationOid(jobs, AccessShareLock);
+        return true;
     });
 }
 

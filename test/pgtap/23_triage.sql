@@ -148,6 +148,7 @@ SELECT matches((SELECT t FROM dblink('after', 'SELECT opsrunbook.exit_maintenanc
 SELECT is((SELECT active OR read_only_in_force FROM opsrunbook.maintenance_mode), false, 'maintenance_mode: off again');
 SELECT is((SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())), 0::bigint, 'nothing is left of it in the database''s settings');
 SELECT dblink_disconnect('after') \g /dev/null
+SELECT ok(pg_temp.comes_true(format('NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)', :after)), 'that session has ended');
 
 -- with sessions disconnected, and a previous setting put back
 SELECT format('ALTER DATABASE %I SET default_transaction_read_only = off', current_database()) \gexec

@@ -94,7 +94,7 @@ SELECT is(opsrunbook.enable_default_schedule('UTC'), 7, 'the default schedule');
 SELECT results_eq($$SELECT name, cron, command FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook %' ORDER BY name$$, $$VALUES
     ('opsrunbook health observation', '* * * * *', 'SELECT opsrunbook.observe_alerts()'),
     ('opsrunbook history cleanup', '30 4 * * *', 'SELECT public.cleanup_maintenance_history(30)'),
-    ('opsrunbook index usage', '0 4 * * 0', 'SELECT public.update_index_usage()'),
+    ('opsrunbook index usage', '0 4 * * *', 'SELECT public.update_index_usage()'),
     ('opsrunbook maintenance queue', '0 * * * *', 'SELECT public.auto_schedule_maintenance()'),
     ('opsrunbook nightly maintenance', '0 3 * * *', 'CALL opsrunbook.run_maintenance()'),
     ('opsrunbook orphaned objects', '0 5 * * 0', 'SELECT count(*) FROM public.cleanup_orphaned_images()'),

@@ -1,5 +1,5 @@
 # The scheduler: jobs run repeatedly, fail, are retried and alert; roles, databases and the extension go while it
-# runs; processes are killed; a promoted standby takes over; many jobs of two databases run once each.
+# runs; processes are killed; a promoted standby takes over.
 
 use strict;
 use warnings FATAL => 'all';
@@ -124,25 +124,7 @@ ok( wait_for($node,
 		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'opsrunbook scheduler' AND pid <> $launcher"),
 	'a terminated launcher comes back');
 
-# Many at once
 $node->safe_psql('postgres', "SELECT opsrunbook.unschedule('follower'); SELECT opsrunbook.unschedule('often')");
-my @databases = qw(first second);
-for my $database (@databases)
-{
-	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	$node->safe_psql($database, 'CREATE EXTENSION opsrunbook; CREATE TABLE ran (job integer)');
-}
-for my $database (@databases)
-{
-	$node->safe_psql($database,
-		"SELECT count(opsrunbook.run_once('job ' || g, format('INSERT INTO ran VALUES (%s)', g), date_trunc('second', now()) + interval '3 seconds')) FROM generate_series(1, 100) g"
-	);
-}
-for my $database (@databases)
-{
-	ok(wait_for($node, "SELECT count(DISTINCT job) = 100 FROM ran", 't', $database), "100 jobs at once in $database");
-	is($node->safe_psql($database, 'SELECT count(*) FROM ran'), '100', "each exactly once in $database");
-}
 
 # Stopping and taking over
 $node->safe_psql('postgres', "SELECT opsrunbook.schedule('often', '1 second', 'INSERT INTO hits VALUES (''often'')')");

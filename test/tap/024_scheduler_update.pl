@@ -12,7 +12,7 @@ use Test::More;
 # Two pretended versions, one with a column, a table and a function more, and the ways there and back.
 my ($install_path, $extensions) = private_installation();
 my ($version) = slurp_file("$extensions/opsrunbook.control") =~ /default_version = '(.*?)'/;
-my $lock = 'LOCK TABLE opsrunbook.job_run, opsrunbook.job IN ACCESS EXCLUSIVE MODE;';
+my $lock = 'LOCK TABLE opsrunbook.job, opsrunbook.job_run IN ACCESS EXCLUSIVE MODE;';
 append_to_file("$extensions/opsrunbook--$version--pretended.sql", <<SQL);
 $lock
 ALTER TABLE opsrunbook.job_run ADD COLUMN pretended text DEFAULT 'new';

@@ -40,6 +40,8 @@ TEST(IndexTrial, WhatAnIndexIsNeededForBesidesSpeed)
                   "it supports a foreign key"},
              Case{[](IndexFacts &i) { i.clustered = true; }, Refusal::Kind::not_fit,
                   "it is the one that CLUSTER uses"},
+             Case{[](IndexFacts &i) { i.standbys = "replica (last on Monday)"; }, Refusal::Kind::not_fit,
+                  "it is used on a standby"},
              Case{[](IndexFacts &i) { i.valid = false; }, Refusal::Kind::not_fit, "it is invalid"},
              Case{[](IndexFacts &i) { i.temporary = true; }, Refusal::Kind::not_fit, "it is temporary"},
              Case{[](IndexFacts &i) { i.system = true; }, Refusal::Kind::not_fit, "it belongs to the system"},

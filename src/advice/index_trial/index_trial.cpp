@@ -1,6 +1,7 @@
 #include "advice/index_trial/index_trial.hpp"
 
 #include "advice/index_trial/seen.hpp"
+#include "advice/index_trial/standbys.hpp"
 #include "advice/index_trial/trial_drop.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -123,20 +124,32 @@ void finished_index_trials(const pg::Arguments &, pg::Rows &rows)
             " WHERE r.state = 'trial' AND r.until <= clock_timestamp()) t ORDER BY bytes DESC NULLS LAST, "
             "id");
     });
-    const pg::Result standbys = pg::query("SELECT count(*) FROM pg_stat_replication");
+    const pg::Result standbys =
+        pg::query("SELECT count(*) FROM pg_stat_replication r LEFT JOIN opsrunbook.standby s"
+                  " ON s.name = r.application_name WHERE s.name IS NULL");
     const int64_t standing = standbys.at(0, size_t{0}).integer();
     for (size_t r = 0; r < found.size(); ++r) {
         const bool gone = !found.at(r, "problem").is_null();
+        const std::string used =
+            use_on_standbys(found.at(r, "schema_name").text(), found.at(r, "index_name").text());
+        const std::string silent = standbys_silent_since(found.at(r, "until"));
+        const bool kept = gone || !used.empty() || !silent.empty();
         const std::string name = base::quote_literal(found.at(r, "name").text());
         std::string note = gone ? found.at(r, "problem").text() : "no query would have profited from it";
-        if (!gone && standing > 0)
-            note += format("; %s stream from here: see pg_stat_user_indexes.idx_scan there too",
+        if (!gone && !used.empty())
+            note += "; but it is used on standby " + used;
+        else if (!gone && !silent.empty())
+            note += "; whether a declared standby uses it is not known, for want of counts from after the "
+                    "trial: " +
+                    silent;
+        else if (!gone && standing > 0)
+            note += format("; %s not declared stream from here: see pg_stat_user_indexes.idx_scan there too",
                            base::plural(standing, "standby").c_str());
         rows.add({found.at(r, "schema_name"), found.at(r, "table_name"), found.at(r, "index_name"),
                   found.at(r, "bytes"),
                   gone ? Value() : Value(base::size_text(found.at(r, "bytes").integer())),
                   found.at(r, "started_at"), found.at(r, "until"), note,
-                  gone ? Value() : Value(format("SELECT opsrunbook.drop_trial_index(%s);", name.c_str())),
+                  kept ? Value() : Value(format("SELECT opsrunbook.drop_trial_index(%s);", name.c_str())),
                   found.at(r, "undo")});
     }
 }

@@ -47,3 +47,44 @@ CREATE FUNCTION opsrunbook.finished_index_trials(OUT schemaname text, OUT tablen
     OUT index_size text, OUT started_at timestamptz, OUT until timestamptz, OUT note text, OUT drop_command text, OUT undo text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_finished_index_trials';
 COMMENT ON FUNCTION opsrunbook.finished_index_trials() IS 'indexes whose trial is over without any query having needed them, with the command that drops them and the one that brings them back';
+
+-- Declared standbys, whose use of an index counts as much as the primary's; standbys.hpp says how it gets here.
+CREATE TABLE opsrunbook.standby (
+    name text PRIMARY KEY,
+    declared_by text NOT NULL,
+    declared_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    counted_at timestamptz
+);
+COMMENT ON TABLE opsrunbook.standby IS 'declared standbys; counted_at: of when the newest counts are that import_index_usage() was given';
+SELECT pg_catalog.pg_extension_config_dump('opsrunbook.standby', '');
+GRANT SELECT ON opsrunbook.standby TO pg_monitor;
+
+CREATE TABLE opsrunbook.standby_index_usage (
+    standby text NOT NULL REFERENCES opsrunbook.standby (name) ON DELETE CASCADE,
+    schemaname text NOT NULL,
+    indexname text NOT NULL,
+    scans bigint NOT NULL,
+    used_at timestamptz NOT NULL,
+    PRIMARY KEY (standby, schemaname, indexname)
+);
+CREATE INDEX standby_index_usage_index ON opsrunbook.standby_index_usage (schemaname, indexname);
+COMMENT ON TABLE opsrunbook.standby_index_usage IS 'indexes that declared standbys use: scans as last counted; used_at: of the last scan, as far as is known';
+SELECT pg_catalog.pg_extension_config_dump('opsrunbook.standby_index_usage', '');
+GRANT SELECT ON opsrunbook.standby_index_usage TO pg_monitor;
+
+CREATE FUNCTION opsrunbook.declare_standby(name text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_declare_standby';
+COMMENT ON FUNCTION opsrunbook.declare_standby(text) IS 'declares a standby (by its application_name, best): from now on no index is dropped after a trial before the standby''s counts from after it are here; false when it was declared already';
+
+CREATE FUNCTION opsrunbook.forget_standby(name text) RETURNS boolean
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_forget_standby';
+COMMENT ON FUNCTION opsrunbook.forget_standby(text) IS 'forgets a declared standby and its counts; false when there was none';
+
+CREATE FUNCTION opsrunbook.export_index_usage() RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'opsrunbook_export_index_usage';
+COMMENT ON FUNCTION opsrunbook.export_index_usage() IS 'for standbys: which indexes of this database this server has scanned, how often and (from PostgreSQL 16 on) when last, for opsrunbook.import_index_usage() on the primary';
+
+CREATE FUNCTION opsrunbook.import_index_usage(standby text, usage jsonb) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_import_index_usage';
+COMMENT ON FUNCTION opsrunbook.import_index_usage(text, jsonb) IS
+    'records what opsrunbook.export_index_usage() returned on a declared standby, and returns how many indexes it has used; such an index is not hidden or dropped for 35 days after its last use there. A monitoring agent may carry it, or a daily job with dblink: SELECT opsrunbook.import_index_usage(''replica'', (SELECT u FROM dblink(''host=replica dbname=app'', ''SELECT opsrunbook.export_index_usage()'') AS d(u jsonb)))';

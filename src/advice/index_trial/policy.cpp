@@ -70,6 +70,11 @@ std::optional<Refusal> refuse_trial(const IndexFacts &index)
     if (index.clustered)
         return not_fit(index, "is the one that CLUSTER uses", format("%s is clustered on it.", table),
                        format("ALTER TABLE %s SET WITHOUT CLUSTER;", table));
+    if (!index.standbys.empty())
+        return not_fit(
+            index, "is used on a standby", format("It is used on %s.", index.standbys.c_str()),
+            "Its queries there would have to do without. Wait until no query on the standby has used it for "
+            "35 days, or SELECT opsrunbook.forget_standby(its name).");
     return std::nullopt;
 }
 

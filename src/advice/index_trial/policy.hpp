@@ -25,6 +25,7 @@ struct IndexFacts {
     std::string constraint;
     std::string partition_of; // the partitioned index it belongs to
     std::string foreign_key;  // that this index alone supports
+    std::string standbys;     // declared ones that use it
 };
 
 struct Refusal {

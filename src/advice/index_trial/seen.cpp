@@ -1,5 +1,6 @@
 #include "advice/index_trial/seen.hpp"
 
+#include "advice/index_trial/standbys.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "pg/database.hpp"
@@ -103,6 +104,7 @@ SeenIndex see_index(uint32_t index)
 SeenIndex see_fit_index(uint32_t index)
 {
     SeenIndex seen = see_index(index);
+    seen.facts.standbys = use_on_standbys(seen.schema_name, seen.index_name);
     if (const auto refusal = refuse_trial(seen.facts)) {
         const ErrorKind kind = refusal->kind == Refusal::Kind::not_owner      ? ErrorKind::not_allowed
                                : refusal->kind == Refusal::Kind::not_an_index ? ErrorKind::invalid_input

@@ -2,6 +2,7 @@
 
 #include "advice/index_trial/index_trial.hpp"
 #include "advice/index_trial/seen.hpp"
+#include "advice/index_trial/standbys.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "maintenance/journal.hpp"
@@ -46,7 +47,7 @@ FinishedTrial check_finished_trial(uint32_t index)
     const pg::Result trial = pg::as_house_owner([&] {
         return pg::query(
             "SELECT id, state, definition, undo, until <= clock_timestamp() AS over, until::text "
-            "AS until, restored_reason FROM opsrunbook.index_trial WHERE schema_name = $1 AND "
+            "AS until, until AS ends, restored_reason FROM opsrunbook.index_trial WHERE schema_name = $1 AND "
             "index_name = $2 ORDER BY id DESC LIMIT 1",
             {seen.schema_name, seen.index_name});
     });
@@ -66,6 +67,12 @@ FinishedTrial check_finished_trial(uint32_t index)
                     format("It was: %s. It is: %s.", trial.at(0, "definition").text().c_str(),
                            seen.definition.c_str()),
                     "End its trial and start another one.");
+    if (const std::string silent = standbys_silent_since(trial.at(0, "ends")); !silent.empty())
+        throw Error(ErrorKind::not_ready,
+                    format("whether a standby uses index %s is not known", name.c_str()),
+                    format("No counts from after the trial are here of: %s.", silent.c_str()),
+                    "Hand opsrunbook.import_index_usage() what opsrunbook.export_index_usage() returns on "
+                    "the standby.");
     return {trial.at(0, "id").integer(), name, trial.at(0, "undo").text(), seen.table};
 }
 

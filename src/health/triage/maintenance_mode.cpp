@@ -82,7 +82,9 @@ int64_t add_open_sessions(pg::Rows &rows, bool terminate)
         "SELECT a.pid, a.backend_start, a.usename::text AS username, a.application_name, a.state,"
         " a.backend_type, round(extract(epoch FROM clock_timestamp() - a.xact_start)::numeric, 1)::float8 AS"
         " seconds FROM pg_stat_activity a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()"
-        " AND a.backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker')"
+        // A turn of the scheduler is gone in a moment and writes nothing but its own journal.
+        " AND a.backend_type NOT IN ('autovacuum worker', 'walsender', 'parallel worker',"
+        " 'opsrunbook scheduler turn')"
         " ORDER BY a.backend_start");
     std::vector<Target> targets;
     for (size_t r = 0; r < found.size(); ++r) {

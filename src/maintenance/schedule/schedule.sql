@@ -1,5 +1,8 @@
 -- The scheduler: jobs, their runs, the calls that change them.  A job runs as the role that scheduled it.
 -- scheduler.hpp and turn.hpp say how.
+--
+-- Whoever needs both locks job before job_run, also an upgrade script that changes them: it begins with
+-- LOCK TABLE opsrunbook.job, opsrunbook.job_run IN ACCESS EXCLUSIVE MODE;
 
 CREATE TABLE opsrunbook.job (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
