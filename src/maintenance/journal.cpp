@@ -166,7 +166,8 @@ std::optional<double> seconds_to_retry(int64_t run_id, bool background)
               " AND NOT EXISTS (SELECT FROM opsrunbook.task_start s WHERE s.task_id = t.id AND s.attempt > "
               "e.attempt)"
               " AND (t.emergency OR w.window_seconds IS NULL"
-              " OR greatest(e.retry_at, clock_timestamp()) <= w.started_at + w.window_seconds * interval '1 second')",
+              " OR greatest(e.retry_at, clock_timestamp()) <= w.started_at + w.window_seconds * interval '1 "
+              "second')",
               {run_id, background})
             .at(0, size_t{0});
     return seconds.is_null() ? std::nullopt : std::optional(seconds.real());

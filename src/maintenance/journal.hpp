@@ -61,7 +61,7 @@ void hold_back(int64_t run_id, const std::string &reason, bool for_this_run);
 struct TaskEnd {
     std::string status; // completed, failed, skipped
     std::string message;
-    std::string sqlstate; // empty: none
+    std::string sqlstate;                // empty: none
     std::optional<double> retry_seconds; // after which it is tried again; nothing: it has ended
 };
 void write_end(int64_t task_id, int attempt, uint32_t relation, const TaskEnd &end);

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/text.hpp"
+#include "maintenance/bloated_indexes.hpp"
 #include "maintenance/journal.hpp"
 #include "maintenance/observed_load.hpp"
 #include "maintenance/retention/apply.hpp"
@@ -39,7 +40,7 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
     const std::vector<PastRun> history = past_runs();
     std::vector<PendingTask> pending = pending_tasks();
     std::vector<Listed> listed;
-    for (PlannedTask &task : plan_tasks(relations, server, static_cast<TaskFilter>(request.only))) {
+    for (PlannedTask &task : observed_plan(relations, server, static_cast<TaskFilter>(request.only))) {
         Listed entry;
         entry.duration = predict_duration(task.work, history);
         entry.permitted = pg::can_maintain(task.relation);
