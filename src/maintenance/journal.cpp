@@ -107,7 +107,7 @@ void write_decision(int64_t run_id, int64_t task_id, std::optional<int> position
           {run_id, task_id, position, decision});
 }
 
-std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, bool background)
+std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, const Share &share)
 {
     for (;;) {
         // Tasks to be tried again come after those not tried yet.  Once the window has closed, none starts.
@@ -118,11 +118,12 @@ std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, bool bac
             "x.task_id = t.id) s ON true"
             " LEFT JOIN opsrunbook.task_end e ON e.task_id = t.id AND e.attempt = coalesce(s.attempt, 0)"
             " WHERE r.run_id = $1 AND r.position IS NOT NULL AND t.background = $2"
-            " AND (e.retry OR (s.attempt IS NULL AND e.task_id IS NULL))"
+            " AND (t.emergency OR NOT $3) AND (e.retry_at <= clock_timestamp() OR (s.attempt IS NULL AND "
+            "e.task_id IS NULL))"
             " AND (t.emergency OR NOT EXISTS (SELECT FROM opsrunbook.run w WHERE w.id = r.run_id"
             " AND clock_timestamp() > w.started_at + w.window_seconds * interval '1 second'))"
             " ORDER BY s.attempt NULLS FIRST, r.position LIMIT 1",
-            {request.run_id, background});
+            {request.run_id, share.background, share.emergency_only});
         if (next.empty())
             return std::nullopt;
         ClaimedTask task{next.at(0, "id").integer(),
@@ -155,14 +156,43 @@ int64_t waiting_tasks(int64_t run_id, bool background)
         .integer();
 }
 
+std::optional<double> seconds_to_retry(int64_t run_id, bool background)
+{
+    const Value seconds =
+        house("SELECT min(extract(epoch FROM e.retry_at - clock_timestamp()))::float8"
+              " FROM opsrunbook.run_task r JOIN opsrunbook.run w ON w.id = r.run_id"
+              " JOIN opsrunbook.task t ON t.id = r.task_id JOIN opsrunbook.task_end e ON e.task_id = t.id"
+              " WHERE r.run_id = $1 AND r.position IS NOT NULL AND t.background = $2"
+              " AND NOT EXISTS (SELECT FROM opsrunbook.task_start s WHERE s.task_id = t.id AND s.attempt > "
+              "e.attempt)"
+              " AND (t.emergency OR w.window_seconds IS NULL"
+              " OR greatest(e.retry_at, clock_timestamp()) <= w.started_at + w.window_seconds * interval '1 "
+              "second')",
+              {run_id, background})
+            .at(0, size_t{0});
+    return seconds.is_null() ? std::nullopt : std::optional(seconds.real());
+}
+
+void hold_back(int64_t run_id, const std::string &reason, bool for_this_run)
+{
+    house(
+        "UPDATE opsrunbook.run_task r SET position = CASE WHEN $3 THEN NULL ELSE position END, decision = $2"
+        " WHERE r.run_id = $1 AND r.position IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM opsrunbook.task_start s WHERE s.task_id = r.task_id)"
+        " AND NOT EXISTS (SELECT FROM opsrunbook.task_end e WHERE e.task_id = r.task_id)",
+        {run_id, (for_this_run ? "carried over, the server is busy: " : "") + reason, for_this_run});
+}
+
 void write_end(int64_t task_id, int attempt, uint32_t relation, const TaskEnd &end)
 {
     const Measured after = measure(relation);
-    house("INSERT INTO opsrunbook.task_end (task_id, attempt, status, retry, sqlstate, message, bytes_after, "
+    house("INSERT INTO opsrunbook.task_end (task_id, attempt, status, retry_at, sqlstate, message, "
+          "bytes_after, "
           "dead_rows_after)"
-          " VALUES ($1, $2::int4, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
-          {task_id, attempt, end.status, end.retry, text_or_null(end.sqlstate), end.message, after.bytes,
-           after.dead_rows});
+          " VALUES ($1, $2::int4, $3, clock_timestamp() + $4::float8 * interval '1 second', $5, $6, $7, $8) "
+          "ON CONFLICT DO NOTHING",
+          {task_id, attempt, end.status, end.retry_seconds ? Value(*end.retry_seconds) : Value(),
+           text_or_null(end.sqlstate), end.message, after.bytes, after.dead_rows});
 }
 
 Measured measure(uint32_t relation)

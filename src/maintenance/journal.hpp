@@ -44,16 +44,25 @@ struct ClaimedTask {
     uint32_t relation;
     std::string kind, object, command;
 };
+// Which of a run's tasks.
+struct Share {
+    bool background = false;
+    bool emergency_only = false;
+};
 // The run's next task that nobody has: its task_start is written, with the table's bytes and dead rows.
-std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, bool background);
+std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, const Share &share);
 // How many tasks of the run nobody has started yet.
 int64_t waiting_tasks(int64_t run_id, bool background);
+// Until the first of those may start that are to be tried again; nothing: there are none.
+std::optional<double> seconds_to_retry(int64_t run_id, bool background);
+// Says why nothing of what nobody has started yet starts now; for_this_run: it is left to a later run.
+void hold_back(int64_t run_id, const std::string &reason, bool for_this_run);
 
 struct TaskEnd {
     std::string status; // completed, failed, skipped
     std::string message;
-    std::string sqlstate; // empty: none
-    bool retry = false;
+    std::string sqlstate;                // empty: none
+    std::optional<double> retry_seconds; // after which it is tried again; nothing: it has ended
 };
 void write_end(int64_t task_id, int attempt, uint32_t relation, const TaskEnd &end);
 

@@ -40,7 +40,7 @@ constexpr Gauge gauges[] = {
 
 double active_session_limit(int setting, int processors)
 {
-    return setting > 0 ? setting : std::max(processors, 1);
+    return setting > 0 ? setting : 4 * std::max(processors, 1);
 }
 
 LoadDecision judge_load(const Load &load, const LoadLimits &limits, uint32_t paused_by)

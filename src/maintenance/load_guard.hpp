@@ -21,7 +21,7 @@ struct LoadLimits {
     double resume_share = 0.8; // of a limit
 };
 
-// The limit of active sessions: the setting when it is positive, else one session a processor; at least 1.
+// The limit of active sessions: the setting when it is positive, else four a processor, of which three wait.
 double active_session_limit(int setting, int processors);
 
 struct LoadDecision {

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "maintenance/bloated_indexes.hpp"
 #include "maintenance/journal.hpp"
 #include "maintenance/schedule/state.hpp"
 #include "pg/catalog/relations.hpp"
@@ -31,6 +32,7 @@ pg::WorkerRequest new_run(TaskFilter filter)
     request.lock_timeout_ms = pg::settings().lock_timeout_ms;
     request.max_parallel_tasks = pg::settings().max_parallel_tasks;
     request.only = static_cast<int32_t>(filter);
+    request.asking_pid = pg::process_id();
     return request;
 }
 
@@ -183,7 +185,7 @@ base::Value auto_schedule_maintenance(const pg::Arguments &)
     const std::vector<PastRun> history = past_runs();
     const std::string role = pg::current_user_name();
     int queued = 0;
-    for (const PlannedTask &task : plan_tasks(relations, server, TaskFilter::everything)) {
+    for (const PlannedTask &task : observed_plan(relations, server, TaskFilter::everything)) {
         const bool waits = std::any_of(pending.begin(), pending.end(), [&task](const PendingTask &other) {
             return other.relation == task.relation && other.command == task.command;
         });
@@ -222,7 +224,8 @@ void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows)
     const auto longest = arguments.value(0).interval();
     const observed::Relations relations = pg::read_relations();
     const std::vector<PastRun> history = past_runs();
-    const std::vector<PlannedTask> tasks = plan_tasks(relations, pg::read_server(), TaskFilter::everything);
+    const std::vector<PlannedTask> tasks =
+        observed_plan(relations, pg::read_server(), TaskFilter::everything);
     std::vector<Candidate> candidates;
     std::vector<Duration> durations;
     for (const PlannedTask &task : tasks) {
@@ -271,7 +274,7 @@ base::Value cancel_task(const pg::Arguments &arguments)
     if (status == "pending") {
         const std::string who = pg::current_user_name();
         write_end(id, 0, static_cast<uint32_t>(task.at(0, "relation").integer()),
-                  {"skipped", "cancelled by " + who, "", false});
+                  {"skipped", "cancelled by " + who, "", {}});
         return true;
     }
     if (status == "running")

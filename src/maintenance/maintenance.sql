@@ -61,7 +61,7 @@ CREATE TABLE opsrunbook.task_end (
     task_id bigint NOT NULL REFERENCES opsrunbook.task (id) ON DELETE CASCADE,
     attempt integer NOT NULL,
     status text NOT NULL CHECK (status IN ('completed', 'failed', 'skipped')),
-    retry boolean NOT NULL DEFAULT false,
+    retry_at timestamptz,
     finished_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     sqlstate text,
     message text NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE opsrunbook.task_end (
     dead_rows_after bigint,
     PRIMARY KEY (task_id, attempt)
 );
-COMMENT ON TABLE opsrunbook.task_end IS 'committed after a task''s statement ended, or when it was given up; attempt 0: never started; retry: the same run tries again';
+COMMENT ON TABLE opsrunbook.task_end IS 'committed after a task''s statement ended, or when it was given up; attempt 0: never started; retry_at: not before then is it tried again';
 
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.run_id', '');
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.run', '');
@@ -81,25 +81,35 @@ SELECT pg_catalog.pg_extension_config_dump('opsrunbook.task_end', '');
 
 CREATE VIEW opsrunbook.tasks AS
     SELECT t.id AS task_id, t.kind, t.object_name, t.command,
-           CASE WHEN e.status IS NOT NULL AND NOT e.retry THEN e.status
-                WHEN s.attempt IS NULL OR e.retry THEN 'pending'
+           CASE WHEN e.status IS NOT NULL AND e.retry_at IS NULL THEN e.status
+                WHEN s.attempt IS NULL OR e.retry_at IS NOT NULL THEN 'pending'
                 WHEN a.pid IS NOT NULL THEN 'running'
                 ELSE 'failed' END AS status,
-           CASE WHEN e.message IS NOT NULL AND NOT e.retry THEN e.message
-                WHEN s.attempt IS NULL OR e.retry THEN coalesce(e.message, r.decision, t.reason)
+           CASE WHEN e.message IS NOT NULL AND e.retry_at IS NULL THEN e.message
+                WHEN s.attempt IS NULL OR e.retry_at IS NOT NULL THEN coalesce(e.message, r.decision, t.reason)
                 WHEN a.pid IS NOT NULL THEN pg_catalog.format('running since %s in process %s', s.started_at, s.worker_pid)
                 ELSE pg_catalog.format('worker process %s ended without reporting: it was killed, or the server restarted', s.worker_pid) END AS message,
            t.reason, t.benefit, t.predicted_seconds, t.role, t.queued_at, r.run_id, s.attempt, s.started_at, e.finished_at,
            coalesce(e.finished_at, CASE WHEN a.pid IS NOT NULL THEN pg_catalog.clock_timestamp() END) - s.started_at AS duration,
            e.sqlstate, s.bytes_before, e.bytes_after, s.dead_rows_before, e.dead_rows_after,
            CASE WHEN a.pid IS NOT NULL AND e.status IS NULL THEN s.worker_pid END AS worker_pid, t.relation, t.background, t.emergency, t.undo,
-           t.work_bytes
+           t.work_bytes, p.phase, pg_catalog.round(100.0 * p.done / nullif(p.total, 0), 1) AS percent
     FROM opsrunbook.task t
          LEFT JOIN LATERAL (SELECT * FROM opsrunbook.task_start x WHERE x.task_id = t.id ORDER BY x.attempt DESC LIMIT 1) s ON true
          LEFT JOIN LATERAL (SELECT * FROM opsrunbook.task_end x WHERE x.task_id = t.id AND x.attempt = coalesce(s.attempt, 0)) e ON true
          LEFT JOIN LATERAL (SELECT * FROM opsrunbook.run_task x WHERE x.task_id = t.id ORDER BY x.run_id DESC LIMIT 1) r ON true
-         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = s.worker_pid AND a.backend_start = s.worker_started_at AND e.status IS NULL;
-COMMENT ON VIEW opsrunbook.tasks IS 'maintenance tasks with their status: pending, running, completed, failed, skipped';
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = s.worker_pid AND a.backend_start = s.worker_started_at AND e.status IS NULL
+         LEFT JOIN (SELECT v.pid, v.phase, CASE v.phase WHEN 'vacuuming heap' THEN v.heap_blks_vacuumed ELSE v.heap_blks_scanned END AS done,
+                           v.heap_blks_total AS total
+                    FROM pg_catalog.pg_stat_progress_vacuum v
+                    UNION ALL
+                    SELECT n.pid, n.phase, n.sample_blks_scanned, n.sample_blks_total FROM pg_catalog.pg_stat_progress_analyze n
+                    UNION ALL
+                    SELECT i.pid, i.phase,
+                           CASE WHEN i.phase LIKE 'waiting %' THEN i.lockers_done WHEN i.tuples_total > 0 THEN i.tuples_done ELSE i.blocks_done END,
+                           CASE WHEN i.phase LIKE 'waiting %' THEN i.lockers_total WHEN i.tuples_total > 0 THEN i.tuples_total ELSE i.blocks_total END
+                    FROM pg_catalog.pg_stat_progress_create_index i) p ON p.pid = a.pid;
+COMMENT ON VIEW opsrunbook.tasks IS 'maintenance tasks with their status: pending, running, completed, failed, skipped; of a running one the server''s phase, and how many percent of that phase are done';
 GRANT SELECT ON opsrunbook.tasks TO pg_monitor;
 
 CREATE FUNCTION @extschema@.run_automated_maintenance(OUT task_id bigint, OUT task_name text, OUT status text, OUT result_message text,

@@ -6,6 +6,8 @@
 
 #include "base/text.hpp"
 #include "maintenance/partitioned.hpp"
+#include "maintenance/plan_indexes.hpp"
+#include "maintenance/weight.hpp"
 
 #include "base/no_server_headers.hpp"
 
@@ -18,7 +20,6 @@ using base::format;
 using observed::Relations;
 using observed::Table;
 
-constexpr double page_bytes = 8192;
 constexpr double sample_rows = 300 * 100; // of ANALYZE with the default statistics target
 // A run that somebody asked for also cleans what autovacuum would leave alone for now: tables with one dead
 // row in a hundred, and small ones with any.
@@ -50,26 +51,6 @@ void join(Need &need, const Table &part, const TableNeeds &needs)
     need.freeze = need.freeze || needs.vacuum_freeze;
     need.inserts = need.inserts || needs.vacuum_inserts;
     need.emergency = need.emergency || (needs.vacuum_freeze && part.relation.xid_age > emergency_xid_age);
-}
-
-// How often the waste is read: tables in use come before tables at rest, by orders of magnitude rather than
-// counts.
-double heat(int64_t seq_scans, int64_t index_scans)
-{
-    return 1 + std::log2(1 + static_cast<double>(seq_scans) + static_cast<double>(index_scans) / 1000);
-}
-
-double heat(const Table &table)
-{
-    return heat(table.counters.seq_scans, table.counters.index_scans);
-}
-
-double heap_bytes(const Table &table)
-{
-    const double known = table.relation.pages * page_bytes;
-    const double rows = static_cast<double>(table.counters.live_rows + table.counters.dead_rows);
-    constexpr double guessed_row = 100; // bytes, for tables whose size the catalogs do not know yet
-    return known > 0 ? known : rows * guessed_row;
 }
 
 Work work_of(TaskKind kind, const Table &table, double index_bytes)
@@ -225,62 +206,16 @@ void plan_partitioned(const Relations &relations, const observed::Server &server
     }
 }
 
-// An index that REINDEX CONCURRENTLY left behind: its name with _ccnew or _ccold and perhaps a number, on the
-// same table as an index of that name.  Nothing else proves that it is nobody's own.
-bool is_leftover(const Relations &relations, const observed::Index &index, const std::string &name)
-{
-    const size_t at = std::max(name.rfind("_ccnew") == std::string::npos ? 0 : name.rfind("_ccnew"),
-                               name.rfind("_ccold") == std::string::npos ? 0 : name.rfind("_ccold"));
-    if (at == 0 || !std::all_of(name.begin() + static_cast<ptrdiff_t>(at) + 6, name.end(),
-                                [](char c) { return c >= '0' && c <= '9'; }))
-        return false;
-    const std::string original = name.substr(0, at);
-    return std::any_of(relations.indexes.begin(), relations.indexes.end(), [&](const observed::Index &other) {
-        return other.table == index.table && other.relation.name == original;
-    });
-}
-
-void plan_indexes(const Relations &relations, const observed::Server &server, std::vector<PlannedTask> &tasks)
-{
-    const auto in_progress = [&server](const observed::Index &index) {
-        return std::find(server.indexes_in_progress.begin(), server.indexes_in_progress.end(),
-                         index.relation.oid) != server.indexes_in_progress.end();
-    };
-    for (const observed::Index &index : relations.indexes) {
-        const bool broken = !index.valid || !index.ready || !index.live;
-        const Table *table = relations.table(index);
-        if (!broken || index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) ||
-            in_progress(index))
-            continue;
-        const observed::Schema *schema = relations.schema(index.relation.schema);
-        const std::string name = base::qualified_name(schema ? schema->name : "?", index.relation.name);
-        PlannedTask task;
-        task.relation = index.table;
-        task.object = name;
-        task.background = true;
-        const bool leftover = is_leftover(relations, index, index.relation.name);
-        task.work.kind = leftover ? TaskKind::drop_leftover : TaskKind::reindex;
-        task.work.relation = index.relation.oid;
-        task.work.heap_bytes = heap_bytes(*table);
-        task.work.index_bytes = index.relation.pages * page_bytes;
-        task.command = leftover ? "DROP INDEX CONCURRENTLY " + name : "REINDEX INDEX CONCURRENTLY " + name;
-        task.reason = leftover ? "left behind by an interrupted REINDEX CONCURRENTLY"
-                               : "invalid: every write maintains it, no query uses it";
-        task.benefit = std::max(page_bytes, task.work.index_bytes + heap_bytes(*table) / 4) * heat(*table);
-        tasks.push_back(std::move(task));
-    }
-}
-
 } // namespace
 
 std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::Server &server,
-                                    TaskFilter filter)
+                                    TaskFilter filter, const std::vector<observed::Bloat> &index_bloat)
 {
     std::vector<PlannedTask> tasks;
     plan_tables(relations, server, filter, tasks);
     plan_partitioned(relations, server, tasks);
     if (filter == TaskFilter::everything)
-        plan_indexes(relations, server, tasks);
+        plan_indexes(relations, server, index_bloat, tasks);
     std::stable_sort(tasks.begin(), tasks.end(), [](const PlannedTask &a, const PlannedTask &b) {
         return a.emergency != b.emergency ? a.emergency : a.benefit > b.benefit;
     });

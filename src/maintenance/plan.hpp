@@ -10,6 +10,7 @@
 
 #include "maintenance/autovacuum_rules.hpp"
 #include "maintenance/duration.hpp"
+#include "observed/bloat.hpp"
 
 namespace opsrunbook::maintenance {
 
@@ -29,7 +30,8 @@ struct PlannedTask {
 enum class TaskFilter : int32_t { everything, analyze_only };
 
 // Tables that need VACUUM or ANALYZE, indexes that need rebuilding or removing; the greatest benefit first.
+// index_bloat: of the indexes that were measured for it (bloated_indexes.hpp).
 std::vector<PlannedTask> plan_tasks(const observed::Relations &relations, const observed::Server &server,
-                                    TaskFilter filter);
+                                    TaskFilter filter, const std::vector<observed::Bloat> &index_bloat);
 
 } // namespace opsrunbook::maintenance

@@ -4,11 +4,15 @@
 #include <unordered_map>
 
 #include "base/text.hpp"
+#include "maintenance/bloated_indexes.hpp"
 #include "maintenance/journal.hpp"
+#include "maintenance/observed_load.hpp"
 #include "maintenance/retention/apply.hpp"
+#include "maintenance/retry.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/role.hpp"
+#include "pg/settings.hpp"
 
 #include "base/no_server_headers.hpp"
 
@@ -18,8 +22,8 @@ namespace {
 
 using base::format;
 
-// A lock that was not to be had is asked for once more when the run has nothing else left to do.
-constexpr int attempts_for_a_lock = 2;
+// How often a paused run looks whether the load has gone down.
+constexpr double seconds_between_looks = 1;
 
 // A task of the plan, with the row it has or is to get in the queue.
 struct Listed {
@@ -36,7 +40,7 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
     const std::vector<PastRun> history = past_runs();
     std::vector<PendingTask> pending = pending_tasks();
     std::vector<Listed> listed;
-    for (PlannedTask &task : plan_tasks(relations, server, static_cast<TaskFilter>(request.only))) {
+    for (PlannedTask &task : observed_plan(relations, server, static_cast<TaskFilter>(request.only))) {
         Listed entry;
         entry.duration = predict_duration(task.work, history);
         entry.permitted = pg::can_maintain(task.relation);
@@ -55,7 +59,7 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
     if (static_cast<TaskFilter>(request.only) == TaskFilter::everything)
         for (const PendingTask &obsolete : pending)
             write_end(obsolete.id, 0, obsolete.relation,
-                      {"skipped", "no longer needed, or replaced by another task", "", false});
+                      {"skipped", "no longer needed, or replaced by another task", "", {}});
     return listed;
 }
 
@@ -90,7 +94,8 @@ void write_plan(const pg::WorkerRequest &request)
             {"skipped",
              format("role %s may not maintain it: only its owner may%s", base::quote_identifier(role).c_str(),
                     server.version >= 170000 ? ", or a role with the MAINTAIN privilege" : ""),
-             "42501", false});
+             "42501",
+             {}});
     }
     Window window;
     window.workers = request.max_parallel_tasks;
@@ -118,14 +123,24 @@ std::string completed_message(const Measured &before, const Measured &after)
     return parts.empty() ? "done" : base::join(parts, ", ");
 }
 
-TaskEnd end_of(const ClaimedTask &task, const pg::ServerError &error)
+// Somebody who waits for the run is not kept waiting for minutes by one locked table.
+RetryPolicy retry_policy(const pg::WorkerRequest &request, bool background)
+{
+    RetryPolicy policy;
+    if (!background && !request.everything) {
+        policy.attempts = 3;
+        policy.first_delay_seconds = 1;
+    }
+    return policy;
+}
+
+TaskEnd end_of(const ClaimedTask &task, const pg::ServerError &error, const RetryPolicy &policy)
 {
     TaskEnd end;
     end.sqlstate = error.sqlstate;
     if (error.sqlstate == "55P03") { // lock_not_available
         const std::string holders = lock_holders(task.relation);
         end.status = "skipped";
-        end.retry = task.attempt < attempts_for_a_lock;
         end.message = format("could not lock %s within the lock timeout%s%s", task.object.c_str(),
                              holders.empty() ? "" : ": ", holders.c_str());
     }
@@ -137,11 +152,19 @@ TaskEnd end_of(const ClaimedTask &task, const pg::ServerError &error)
         end.status = "failed";
         end.message = error.message + (error.detail.empty() ? "" : " (" + error.detail + ")");
     }
+    Failure failure;
+    failure.sqlstate = error.sqlstate;
+    failure.attempt = task.attempt;
+    failure.jitter = pg::process_id() % 100 / 100.0; // workers that collided do not collide again
+    if (const RetryDecision again = decide_retry(failure, policy); again.retry) {
+        end.retry_seconds = again.delay_seconds;
+        end.message += "; " + again.reason;
+    }
     return end;
 }
 
 // False when there is nothing left to claim, or nothing can be claimed any more.
-bool do_next_task(const pg::WorkerRequest &request, bool background)
+bool do_next_task(const pg::WorkerRequest &request, const Share &share)
 {
     std::optional<ClaimedTask> task;
     Measured before;
@@ -149,20 +172,20 @@ bool do_next_task(const pg::WorkerRequest &request, bool background)
     const auto claimed = pg::worker_transaction([&] {
         if (!house_stands())
             return;
-        task = claim_task(request, background);
+        task = claim_task(request, share);
         if (!task)
             return;
         before = measure(task->relation);
         locked = pg::try_lock_relation_task(task->relation);
         if (!locked)
             write_end(task->id, task->attempt, task->relation,
-                      {"skipped", "another maintenance worker is at this table", "", false});
+                      {"skipped", "another maintenance worker is at this table", "", {}});
         else if (!pg::can_maintain(task->relation)) {
             locked = false;
             pg::unlock_relation_task(task->relation);
             write_end(
                 task->id, task->attempt, task->relation,
-                {"skipped", "the table is gone, or the role may not maintain it any more", "42501", false});
+                {"skipped", "the table is gone, or the role may not maintain it any more", "42501", {}});
         }
     });
     if (claimed || !task)
@@ -174,9 +197,8 @@ bool do_next_task(const pg::WorkerRequest &request, bool background)
         if (!house_stands())
             return;
         write_end(task->id, task->attempt, task->relation,
-                  error
-                      ? end_of(*task, *error)
-                      : TaskEnd{"completed", completed_message(before, measure(task->relation)), "", false});
+                  error ? end_of(*task, *error, retry_policy(request, share.background))
+                        : TaskEnd{"completed", completed_message(before, measure(task->relation)), "", {}});
         pg::unlock_relation_task(task->relation);
     });
     return !written;
@@ -184,7 +206,35 @@ bool do_next_task(const pg::WorkerRequest &request, bool background)
 
 void do_tasks(const pg::WorkerRequest &request, bool background)
 {
-    while (do_next_task(request, background)) {
+    LoadDecision load;
+    double waited = 0;
+    for (;;) {
+        int64_t waiting = 0;
+        const bool patient = waited < pg::settings().busy_wait_seconds;
+        const auto failed = pg::worker_transaction([&] {
+            load = judge_load(observe_load(request.asking_pid), load_limits(), load.paused_by);
+            waiting = load.go ? 0 : waiting_tasks(request.run_id, background);
+            if (waiting > 0 && (waited == 0 || !patient))
+                hold_back(request.run_id, load.reason, !patient);
+        });
+        if (failed)
+            return;
+        if (do_next_task(request, {background, !load.go})) {
+            waited = 0;
+            continue;
+        }
+        if (load.go) {
+            std::optional<double> retry;
+            if (pg::worker_transaction([&] { retry = seconds_to_retry(request.run_id, background); }) ||
+                !retry)
+                return;
+            pg::worker_sleep(std::clamp(*retry, 0.01, seconds_between_looks));
+            continue;
+        }
+        if (waiting == 0 || !patient)
+            return;
+        pg::worker_sleep(seconds_between_looks);
+        waited += seconds_between_looks;
     }
 }
 

@@ -2,6 +2,7 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include "postmaster/postmaster.h"
 #include "utils/guc.h"
 }
 
@@ -12,6 +13,11 @@ namespace {
 double index_trial_min_gain = 1.1;
 int lock_timeout_ms = 2000;
 int max_parallel_tasks = 2;
+int max_active_sessions = 0;
+int max_lock_waiters = 20;
+int max_replication_lag_mb = 1024;
+int max_wal_files_to_archive = 64;
+int busy_wait_seconds = 60;
 int retention_seqscan_limit_mb = 256;
 bool preloaded = false;
 int alert_fire_after = 2;
@@ -34,6 +40,26 @@ void define_settings()
                             "How many maintenance workers one run may use at the same time.", nullptr,
                             &max_parallel_tasks, 2, 1, 64, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
+        "opsrunbook.max_active_sessions", "Maintenance pauses while more sessions than this run statements.",
+        "0 allows four a processor. Sessions that wait for a lock or sleep do not count, nor does who asked.",
+        &max_active_sessions, 0, 0, MAX_BACKENDS, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.max_lock_waiters",
+                            "Maintenance pauses while more sessions than this wait for locks.",
+                            "0 never pauses for it.", &max_lock_waiters, 20, 0, MAX_BACKENDS, PGC_SUSET, 0,
+                            nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.max_replication_lag",
+                            "Maintenance pauses while a standby is further behind than this.",
+                            "0 never pauses for it.", &max_replication_lag_mb, 1024, 0, INT_MAX / 2,
+                            PGC_SUSET, GUC_UNIT_MB, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.max_wal_files_to_archive",
+                            "Maintenance pauses while more WAL files than this wait for archive_command.",
+                            "0 never pauses for it.", &max_wal_files_to_archive, 64, 0, INT_MAX, PGC_SUSET, 0,
+                            nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("opsrunbook.busy_wait",
+                            "A run that the load keeps from working carries its tasks over after this long.",
+                            "Work against transaction-id wraparound never waits.", &busy_wait_seconds, 60, 0,
+                            86400, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
         "opsrunbook.alert_fire_after",
         "How many observations in a row must find a problem before its alert fires.",
         "opsrunbook.observe_alerts() is one observation; the scheduler makes one a minute.",
@@ -51,8 +77,12 @@ void define_settings()
 
 Settings settings()
 {
-    return {index_trial_min_gain, lock_timeout_ms,  max_parallel_tasks, retention_seqscan_limit_mb, preloaded,
-            alert_fire_after,     alert_clear_after};
+    return {index_trial_min_gain,       lock_timeout_ms,
+            max_parallel_tasks,         max_active_sessions,
+            max_lock_waiters,           max_replication_lag_mb,
+            max_wal_files_to_archive,   busy_wait_seconds,
+            retention_seqscan_limit_mb, preloaded,
+            alert_fire_after,           alert_clear_after};
 }
 
 } // namespace opsrunbook::pg

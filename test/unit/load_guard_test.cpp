@@ -97,6 +97,6 @@ TEST(LoadGuard, UnknownReadingsAndMissingLimitsNeverPause)
 TEST(LoadGuard, LimitOfActiveSessions)
 {
     EXPECT_EQ(active_session_limit(12, 4), 12);
-    EXPECT_EQ(active_session_limit(0, 4), 4);
-    EXPECT_EQ(active_session_limit(-1, 0), 1);
+    EXPECT_EQ(active_session_limit(0, 4), 16);
+    EXPECT_EQ(active_session_limit(-1, 0), 4);
 }

@@ -18,6 +18,7 @@ constexpr Oid public_schema = 2200, temporary_schema = 2201, system_schema = 11,
 struct Database {
     observed::Relations relations;
     observed::Server server;
+    std::vector<observed::Bloat> index_bloat;
 
     Database()
     {
@@ -86,7 +87,7 @@ struct Database {
 
     std::vector<PlannedTask> plan(TaskFilter filter = TaskFilter::everything) const
     {
-        return plan_tasks(relations, server, filter);
+        return plan_tasks(relations, server, filter, index_bloat);
     }
     std::vector<std::string> commands(TaskFilter filter = TaskFilter::everything) const
     {
@@ -269,6 +270,44 @@ TEST(Plan, IndexesBeingBuiltAreLeftAlone)
     database.index(101, "orders_date", 100).valid = false;
     database.server.indexes_in_progress = {101};
     EXPECT_EQ(database.commands(), Commands{});
+}
+
+TEST(Plan, BloatedIndexesAreRebuiltWhenItIsSureAndWorthIt)
+{
+    constexpr int64_t megabyte = 1 << 20;
+    struct Case {
+        double low_pct, pct;
+        int64_t bytes;
+        bool exclusion;
+        int64_t free_bytes;
+        bool planned;
+    };
+    for (const Case &one :
+         {Case{38, 40, 100 * megabyte, false, 1000 * megabyte, true},
+          Case{30, 31, 4 * megabyte, false, 1000 * megabyte, true},
+          Case{29, 40, 100 * megabyte, false, 1000 * megabyte, false},   // may be less than it seems
+          Case{38, 40, 2 * megabyte, false, 1000 * megabyte, false},     // gives back too little
+          Case{38, 40, 100 * megabyte, true, 1000 * megabyte, false},    // not possible concurrently
+          Case{38, 40, 100 * megabyte, false, 150 * megabyte, false}}) { // no room for the copy
+        Database database;
+        database.table(100, "orders");
+        database.index(101, "orders_date", 100).exclusion = one.exclusion;
+        database.server.volumes.push_back({"data directory", "/", 10000 * megabyte, one.free_bytes});
+        observed::Bloat bloat;
+        bloat.relation = 101;
+        bloat.index = true;
+        bloat.bytes = one.bytes;
+        bloat.pct = one.pct;
+        bloat.low_pct = one.low_pct;
+        bloat.high_pct = one.pct + 2;
+        bloat.method = "all pages";
+        database.index_bloat = {bloat};
+        EXPECT_EQ(database.commands(),
+                  one.planned ? Commands{"REINDEX INDEX CONCURRENTLY public.orders_date"} : Commands{})
+            << one.low_pct << " " << one.bytes;
+        database.index_bloat[0].unmeasured = "locked";
+        EXPECT_EQ(database.commands(), Commands{});
+    }
 }
 
 TEST(Plan, TemporaryAndSystemTablesAreNotOurs)
