@@ -15,6 +15,7 @@
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
 #include "maintenance/retention/retention.hpp"
+#include "health/storage/storage.hpp"
 #include "health/triage/triage.hpp"
 #include "maintenance/schedule/schedule.hpp"
 
@@ -127,6 +128,9 @@ FUNCTION(value, start_index_trial, actor, advice::start_index_trial);
 FUNCTION(value, end_index_trial, actor, advice::end_index_trial);
 FUNCTION(value, drop_trial_index, actor, advice::drop_trial_index);
 FUNCTION(rows, finished_index_trials, reader, advice::finished_index_trials);
+
+FUNCTION(rows, get_storage_usage_stats, reader, health::get_storage_usage_stats);
+FUNCTION(value, record_storage_sizes, actor, health::record_storage_sizes);
 
 FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);
 FUNCTION(rows, kill_long_queries, reader, health::kill_long_queries);
