@@ -36,6 +36,7 @@ SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', ' ')$$, '22023', 
 SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'COMMIT')$$, '22023', NULL, 'a transaction''s end');
 SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELEC 1')$$, '42601', NULL, 'not SQL');
 SELECT is((SELECT count(*) FROM opsrunbook.jobs), 1::bigint, 'what was refused changed nothing');
+SELECT is((SELECT count(*) FROM opsrunbook.list_jobs()), 1::bigint, 'list_jobs() is what the view shows');
 
 SELECT ok(opsrunbook.schedule('second', NULL, 'SELECT 1', after => 'nightly') > 0, 'a job after another one');
 SELECT is((SELECT after FROM opsrunbook.jobs WHERE name = 'second'), 'nightly', 'is shown so');
