@@ -86,7 +86,7 @@ TEST(Space, Disk)
     EXPECT_FALSE(worst("disk_space", seen).lethal);
     EXPECT_EQ(with_free(1, 100), Status::critical);
     EXPECT_TRUE(worst("disk_space", seen).lethal);
-    EXPECT_EQ(with_free(60, 100), Status::ok); // disk_space: clears
+    EXPECT_EQ(with_free(60, 100), Status::ok);    // disk_space: clears
     EXPECT_EQ(with_free(300, 10000), Status::ok); // 3 % of 10 TB
     seen.server.unseen["disk space of tablespace x"] = "/x: No such file or directory";
     EXPECT_EQ(status("disk_space", seen), Status::unknown);
