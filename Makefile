@@ -14,6 +14,7 @@ INSTALL_SQL = src/schemas.sql \
 	src/health/health.sql \
 	src/health/alerting/alerting.sql \
 	src/health/triage/triage.sql \
+	src/health/storage/storage.sql \
 	src/advice/bloat/bloat.sql \
 	src/advice/index_usage/index_usage.sql \
 	src/maintenance/maintenance.sql \

@@ -10,7 +10,8 @@ usage()
 scripts/test.sh [--only KIND[,KIND]...] [NAME]...
 
 Sets the machine up (through apt, as root or with sudo), builds and installs the extension, and runs the tests:
-  symbols    what the module exports, the wall between decisions and server headers, META.json
+  symbols    what the module exports, the wall between decisions and server headers, META.json, and whether each check
+             and function has its tests
   unit       GoogleTest under the address and undefined-behaviour sanitizers
   regress    pg_regress: sql/ and expected/
   isolation  pg_isolation_regress: test/isolation
@@ -180,11 +181,12 @@ only_src_pg_includes_the_server()
 
 run_symbols()
 {
-    begin symbols "checking the module's exports, the wall and META.json"
+    begin symbols "checking the module's exports, the wall, META.json and what is tested"
     verdict "exported symbols" exports_are_the_agreed_ones
     verdict "undefined symbols" nothing_of_ours_is_undefined
     verdict "decisions refuse server headers" decisions_refuse_server_headers
     verdict "only src/pg includes the server" only_src_pg_includes_the_server
+    verdict "every check and function has its tests" perl "$build_tree/scripts/lib/check_coverage.pl" "$build_tree"
     verdict "META.json" perl "$build_tree/scripts/lib/check_meta.pl" "$build_tree"
     finish
 }

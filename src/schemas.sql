@@ -9,6 +9,7 @@ BEGIN
         SELECT n.nspowner INTO door_owner FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) door;
         IF NOT FOUND THEN
             EXECUTE pg_catalog.format('CREATE SCHEMA %I', door);
+            EXECUTE pg_catalog.format('COMMENT ON SCHEMA %I IS %L', door, 'functions and views of opsrunbook that runbooks qualify by this name');
         ELSIF NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) door_owner) THEN
             -- its owner could replace what we put there
             RAISE EXCEPTION 'schema "%" already exists and is owned by a role that is not a superuser', door

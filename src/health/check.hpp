@@ -21,6 +21,7 @@
 #include "observed/jobs.hpp"
 #include "observed/relations.hpp"
 #include "observed/server.hpp"
+#include "observed/shapes.hpp"
 
 namespace opsrunbook::health {
 
@@ -48,6 +49,7 @@ double category_weight(Category category); // share of the score; the measured o
 struct Observations {
     observed::Relations relations;
     observed::Server server;
+    observed::Shapes shapes;
     std::vector<observed::Bloat> bloat; // of the largest relations
     observed::Jobs jobs;
     observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping

@@ -10,7 +10,9 @@
 #include "pg/catalog/definitions.hpp"
 #include "pg/catalog/index_usage.hpp"
 #include "pg/catalog/relations.hpp"
+#include "pg/catalog/sequences.hpp"
 #include "pg/catalog/server.hpp"
+#include "pg/catalog/shapes.hpp"
 #include "pg/catalog/standing.hpp"
 #include "pg/database.hpp"
 
@@ -145,6 +147,10 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
         observe_foreign_keys(seen);
     if (wanted(ids, {"unused_indexes"}))
         observe_unused_indexes(seen);
+    if (wanted(ids, {"int4_primary_key", "replica_identity", "default_partition"}))
+        seen.shapes = pg::read_shapes(seen.server, seen.relations);
+    if (wanted(ids, {"sequence_exhaustion"}))
+        pg::read_sequences(seen.server, seen.shapes, seen.relations);
     if (wanted(ids, {"failed_jobs", "scheduler_stopped"}))
         seen.jobs = maintenance::observe_jobs();
     std::vector<Outcome> &outcomes = diagnosis.outcomes;

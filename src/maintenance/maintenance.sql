@@ -3,6 +3,7 @@
 -- correct.  See runner.hpp for a run's life.
 
 CREATE SEQUENCE opsrunbook.run_id;
+COMMENT ON SEQUENCE opsrunbook.run_id IS 'ids of maintenance runs, drawn by the caller before the run''s worker starts';
 
 CREATE TABLE opsrunbook.run (
     id bigint PRIMARY KEY,

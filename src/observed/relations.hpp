@@ -19,6 +19,7 @@ struct Schema {
     std::string name;
     bool system = false;    // pg_catalog, information_schema, pg_toast
     bool temporary = false; // pg_temp_N, pg_toast_temp_N
+    bool abandoned = false; // pg_temp_N, and no session uses it
 };
 
 // Autovacuum's storage parameters of one relation.  Nothing: the server's setting counts.
@@ -97,6 +98,7 @@ struct Index {
     uint64_t predicate_hash;   // the same of the WHERE clause
     bool unique, primary, exclusion, nulls_not_distinct;
     bool valid, ready, live, replica_identity;
+    bool immediate;        // uniqueness is checked at once, not when the transaction ends
     bool backs_constraint; // primary key, unique, exclusion or the target of a foreign key
     int64_t scans, rows_read, rows_fetched;
     base::Timestamp last_scan; // 0: never, or not known before PostgreSQL 16
@@ -113,6 +115,7 @@ struct Constraint {
     char delete_action;
     bool validated;
     bool inherited; // comes from a partitioned parent
+    bool enforced;  // always, before PostgreSQL 18
     int16_t columns[32];
     int16_t column_count;
 };
@@ -129,6 +132,7 @@ struct Relations {
     OidMap table_by_oid; // into tables
     OidMap toast_owner;  // toast table -> owner, into tables
     OidMap last_index_of_partitioned;
+    uint64_t invalidations = 0; // the server's count of catalog changes when the pass began
 
     // Let a table, then an index of it, be found; once for each, when it has its place.
     void link_table(size_t place);

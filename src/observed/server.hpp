@@ -151,7 +151,8 @@ struct Statements {
 
 struct Sequence {
     std::string name;
-    std::string column_type; // of the column that owns it; empty: none
+    std::string table, column; // that take its values, quoted; of several the narrowest; empty: none
+    std::string column_type;   // smallint, integer, bigint; empty: none
     int64_t last_value = 0, start = 0, minimum = 0, maximum = 0, increment = 1;
     bool cycles = false;
 };

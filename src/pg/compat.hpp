@@ -5,9 +5,11 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include "catalog/pg_constraint.h"
 #include "common/relpath.h"
 #include "nodes/nodeFuncs.h"
 #include "pgstat.h"
+#include "storage/bufmgr.h"
 #include "tcop/pquery.h"
 #include "utils/rel.h"
 }
@@ -166,6 +168,28 @@ inline bool walk_expression(Node *node, Walker walker, void *context)
 inline bool walk_query(Query *query, Walker walker, void *context, int flags)
 {
     return query_tree_walker(query, as_walker(walker), context, flags);
+}
+
+// 18 brought constraints that are not enforced.
+inline bool enforced(const FormData_pg_constraint &constraint)
+{
+#if PG_VERSION_NUM >= 180000
+    return constraint.conenforced;
+#else
+    (void)constraint;
+    return true;
+#endif
+}
+
+// The first block of a relation of this database, without its descriptor.  16 renamed the file's identity.
+inline Buffer read_first_block(Oid tablespace, Oid filenode, bool permanent, BufferAccessStrategy ring)
+{
+#if PG_VERSION_NUM >= 160000
+    const RelFileLocator file = {tablespace, MyDatabaseId, filenode};
+#else
+    const RelFileNode file = {tablespace, MyDatabaseId, filenode};
+#endif
+    return ReadBufferWithoutRelcache(file, MAIN_FORKNUM, 0, RBM_NORMAL, ring, permanent);
 }
 
 } // namespace opsrunbook::pg::compat

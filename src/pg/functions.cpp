@@ -16,6 +16,7 @@
 #include "health/health.hpp"
 #include "maintenance/maintenance.hpp"
 #include "maintenance/retention/retention.hpp"
+#include "health/storage/storage.hpp"
 #include "health/triage/triage.hpp"
 #include "maintenance/schedule/schedule.hpp"
 
@@ -132,6 +133,9 @@ FUNCTION(value, forget_standby, superuser, advice::forget_standby);
 FUNCTION(value, export_index_usage, reader, advice::export_index_usage);
 FUNCTION(value, import_index_usage, superuser, advice::import_index_usage);
 FUNCTION(rows, finished_index_trials, reader, advice::finished_index_trials);
+
+FUNCTION(rows, get_storage_usage_stats, reader, health::get_storage_usage_stats);
+FUNCTION(value, record_storage_sizes, actor, health::record_storage_sizes);
 
 FUNCTION(rows, list_blocking_tree, reader, health::list_blocking_tree);
 FUNCTION(rows, kill_long_queries, reader, health::kill_long_queries);

@@ -76,9 +76,9 @@ SELECT is((SELECT DISTINCT command FROM performance.blocking_tree), format('SELE
 SELECT is((SELECT DISTINCT root_state FROM performance.blocking_tree), 'idle in transaction', 'blocking_tree: what the root does');
 SELECT is((SELECT blocked_by FROM performance.active_queries WHERE pid = :middle), ARRAY[:root], 'active_queries: blocked_by');
 
-SELECT is(pg_temp.severity('blocked_sessions'), 'OK', 'blocked_sessions: not for long');
+SELECT is(pg_temp.severity('blocked_sessions'), 'OK', 'blocked_sessions: near miss: not for long');
 SELECT pg_temp.set_thresholds('lock_wait_seconds', 0, 300);
-SELECT is(pg_temp.severity('blocked_sessions', 'pid ' || :root), 'WARNING', 'blocked_sessions: above the threshold, under the root''s name');
+SELECT is(pg_temp.severity('blocked_sessions', 'pid ' || :root), 'WARNING', 'blocked_sessions: fires: above the threshold, under the root''s name');
 SELECT is((SELECT count(*) FROM opsrunbook.findings('{blocked_sessions}')), 1::bigint, 'blocked_sessions: one finding a root');
 SELECT matches((SELECT cause FROM opsrunbook.findings('{blocked_sessions}')), format('pid %s.* -> pid %s.*AccessExclusiveLock on "Odd schema"."T" -> pid %s', :root, :middle, :leaf), 'blocked_sessions: the chain as the cause');
 SELECT is((SELECT evidence -> 'blocked' FROM opsrunbook.findings('{blocked_sessions}')), '2'::jsonb, 'blocked_sessions: two are held up');
@@ -94,7 +94,7 @@ FROM unnest(ARRAY['opsrunbook.findings()', 'calculate_database_health_score()', 
 RESET statement_timeout;
 SELECT pg_temp.run_fix('blocked_sessions', 'pid ' || :root);
 SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM pg_locks WHERE pid = %s AND granted AND mode = ''AccessExclusiveLock'' AND relation = ''"Odd schema"."T"''::regclass)', :middle)), 'the root ended, and the DDL has its lock');
-SELECT is(pg_temp.severity('blocked_sessions', 'pid ' || :root), 'OK', 'blocked_sessions: the remedy clears that root');
+SELECT is(pg_temp.severity('blocked_sessions', 'pid ' || :root), 'OK', 'blocked_sessions: clears: the remedy clears that root');
 SELECT is(pg_temp.severity('blocked_sessions', 'pid ' || :middle), 'WARNING', 'blocked_sessions: now the DDL, idle in its transaction, is the root');
 SET statement_timeout = '5s';
 SELECT lives_ok(format('SELECT * FROM %s', r), r || ' answers while the lock is held')

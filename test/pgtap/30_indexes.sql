@@ -40,15 +40,15 @@ SET client_min_messages = error;
 CREATE UNIQUE INDEX CONCURRENTLY "Broken index" ON broken (n);
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
-SELECT is(pg_temp.objects('invalid_indexes'), '"Odd schema"."Broken index"', 'a failed CREATE INDEX CONCURRENTLY leaves an invalid index');
+SELECT is(pg_temp.objects('invalid_indexes'), '"Odd schema"."Broken index"', 'invalid_indexes: fires: a failed CREATE INDEX CONCURRENTLY leaves an invalid index');
 CREATE TABLE parted (n integer) PARTITION BY LIST (n);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 CREATE INDEX parted_n ON ONLY parted (n);
-SELECT is(pg_temp.objects('invalid_indexes'), '"Odd schema"."Broken index"', 'a partitioned index that waits for its parts is not meant');
+SELECT is(pg_temp.objects('invalid_indexes'), '"Odd schema"."Broken index"', 'invalid_indexes: near miss: a partitioned index that waits for its parts is not meant');
 DELETE FROM broken WHERE ctid = '(0,1)';
 SELECT fix AS remedy FROM opsrunbook.findings('{invalid_indexes}') \gset
 :remedy
-SELECT is(pg_temp.objects('invalid_indexes'), 'none', 'its fix clears it: ' || :'remedy');
+SELECT is(pg_temp.objects('invalid_indexes'), 'none', 'invalid_indexes: clears: its fix clears it: ' || :'remedy');
 
 CREATE TABLE building (n integer);
 SELECT pg_temp.link('holder'), pg_temp.link('builder') \g /dev/null
@@ -80,12 +80,12 @@ CREATE INDEX i_c_desc ON twins (c DESC);
 CREATE INDEX i_c_hash ON twins USING hash (c);
 CREATE UNIQUE INDEX i_u ON twins (d);
 CREATE UNIQUE INDEX i_u_nulls ON twins (d) NULLS NOT DISTINCT;
-SELECT is(pg_temp.objects('duplicate_indexes'), 'none', 'indexes that differ in anything are no duplicates');
+SELECT is(pg_temp.objects('duplicate_indexes'), 'none', 'duplicate_indexes: near miss: indexes that differ in anything are no duplicates');
 CREATE INDEX "I b" ON twins (b);
-SELECT is(pg_temp.objects('duplicate_indexes'), '"Odd schema"."I b"', 'the same twice: the newer one goes');
+SELECT is(pg_temp.objects('duplicate_indexes'), '"Odd schema"."I b"', 'duplicate_indexes: fires: the same twice: the newer one goes');
 SELECT fix AS remedy, undo FROM opsrunbook.findings('{duplicate_indexes}') \gset
 :remedy
-SELECT is(pg_temp.objects('duplicate_indexes'), 'none', 'its fix clears it: ' || :'remedy');
+SELECT is(pg_temp.objects('duplicate_indexes'), 'none', 'duplicate_indexes: clears: its fix clears it: ' || :'remedy');
 :undo
 SELECT is(pg_temp.objects('duplicate_indexes'), '"Odd schema"."I b"', 'its undo brings it back: ' || :'undo');
 DROP INDEX "I b";
@@ -107,9 +107,9 @@ CREATE TABLE parent (x integer, y integer, PRIMARY KEY (x, y));
 INSERT INTO parent VALUES (1, 1);
 CREATE TABLE child ("X" integer, y integer, z integer, CONSTRAINT "Child key" FOREIGN KEY ("X", y) REFERENCES parent);
 INSERT INTO child SELECT 1, 1, g FROM generate_series(1, 50000) g;
-SELECT is(pg_temp.objects('unindexed_foreign_keys'), 'none', 'a small table needs no index for its foreign key');
+SELECT is(pg_temp.objects('unindexed_foreign_keys'), 'none', 'unindexed_foreign_keys: near miss: a small table needs no index for its foreign key');
 UPDATE performance.alert_thresholds SET warning_threshold = 1, critical_threshold = 1000 WHERE metric_name = 'child_table_mb';
-SELECT is(pg_temp.objects('unindexed_foreign_keys'), '"Odd schema".child', 'a large one does');
+SELECT is(pg_temp.objects('unindexed_foreign_keys'), '"Odd schema".child', 'unindexed_foreign_keys: fires: a large one does');
 CREATE INDEX child_wrong ON child (z, "X", y);
 CREATE INDEX child_partial ON child ("X", y) WHERE z > 10;
 CREATE INDEX child_half ON child ("X");
@@ -117,7 +117,7 @@ SELECT is(pg_temp.objects('unindexed_foreign_keys'), '"Odd schema".child', 'not 
 SELECT fix AS remedy FROM opsrunbook.findings('{unindexed_foreign_keys}') \gset
 SELECT is(:'remedy'::text, 'CREATE INDEX CONCURRENTLY ON "Odd schema".child ("X", y);', 'the fix names the columns');
 :remedy
-SELECT is(pg_temp.objects('unindexed_foreign_keys'), 'none', 'its fix clears it');
+SELECT is(pg_temp.objects('unindexed_foreign_keys'), 'none', 'unindexed_foreign_keys: clears: its fix clears it');
 DROP INDEX "child_X_y_idx";
 CREATE INDEX child_turned ON child (y, "X", z);
 SELECT is(pg_temp.objects('unindexed_foreign_keys'), 'none', 'the order of the columns does not matter');
@@ -132,14 +132,14 @@ SELECT pg_stat_force_next_flush() \g /dev/null
 SELECT is(pg_temp.objects('unused_indexes'), 'none', 'an index of today is not called unused');
 SELECT ok(update_index_usage() > 0, 'its use is recorded');
 UPDATE opsrunbook.index_usage_history SET observed_from = now() - interval '34 days' WHERE indexname LIKE 'dusty%';
-SELECT is(pg_temp.objects('unused_indexes'), 'none', 'nor is one watched for 34 days');
+SELECT is(pg_temp.objects('unused_indexes'), 'none', 'unused_indexes: near miss: nor is one watched for 34 days');
 UPDATE opsrunbook.index_usage_history SET observed_from = now() - interval '36 days' WHERE indexname LIKE 'dusty%';
-SELECT is(pg_temp.objects('unused_indexes'), '"Odd schema".dusty_n', 'one without a scan in 36 days is, and the primary key is not');
+SELECT is(pg_temp.objects('unused_indexes'), '"Odd schema".dusty_n', 'unused_indexes: fires: one without a scan in 36 days is, and the primary key is not');
 SELECT fix AS remedy, undo FROM opsrunbook.findings('{unused_indexes}') \gset
 SELECT is(:'undo'::text, 'CREATE INDEX dusty_n ON "Odd schema".dusty USING btree (n);', 'undo');
 ALTER TABLE dusty ADD FOREIGN KEY (n) REFERENCES dusty;
 SELECT is(pg_temp.objects('unused_indexes'), 'none', 'a foreign key needs it');
 ALTER TABLE dusty DROP CONSTRAINT dusty_n_fkey;
 :remedy
-SELECT is(pg_temp.objects('unused_indexes'), 'none', 'its fix clears it: ' || :'remedy');
+SELECT is(pg_temp.objects('unused_indexes'), 'none', 'unused_indexes: clears: its fix clears it: ' || :'remedy');
 SELECT * FROM finish();

@@ -56,6 +56,8 @@ SELECT is_empty(
 SELECT is_empty(
     $$SELECT id FROM opsrunbook.checks WHERE explanation = '' OR source = '' OR title = ''$$,
     'every check says what it does and where its formula comes from');
+SELECT is((SELECT count(*) FROM opsrunbook.list_checks()), (SELECT count(DISTINCT check_id) FROM opsrunbook.findings(include_ok => true)),
+    'each check of the registry has its say');
 SELECT is_empty(
     $$SELECT check_id FROM opsrunbook.findings() WHERE severity IN ('WARNING', 'CRITICAL') AND fix IS NULL$$,
     'every finding names its remedy');
@@ -63,71 +65,71 @@ SELECT is_empty(
 -- dangerous_settings and planner_switches: set for this database
 SELECT is(pg_temp.worst_elsewhere('dangerous_settings', 'zero_damaged_pages'), 'OK', 'dangerous_settings: zero_damaged_pages is off');
 SET zero_damaged_pages = on;
-SELECT is(pg_temp.worst('dangerous_settings', 'zero_damaged_pages'), 'OK', 'dangerous_settings: a setting of one session is no finding');
+SELECT is(pg_temp.worst('dangerous_settings', 'zero_damaged_pages'), 'OK', 'dangerous_settings: near miss: a setting of one session is no finding');
 RESET zero_damaged_pages;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET zero_damaged_pages = on', current_database()); END $$;
-SELECT is(pg_temp.worst_elsewhere('dangerous_settings', 'zero_damaged_pages'), 'CRITICAL', 'dangerous_settings: on for the database');
+SELECT is(pg_temp.worst_elsewhere('dangerous_settings', 'zero_damaged_pages'), 'CRITICAL', 'dangerous_settings: fires: on for the database');
 SELECT pg_temp.run_elsewhere(pg_temp.fix_elsewhere('dangerous_settings', 'zero_damaged_pages')) \g /dev/null
-SELECT is(pg_temp.worst_elsewhere('dangerous_settings', 'zero_damaged_pages'), 'OK', 'dangerous_settings: clear after its fix');
+SELECT is(pg_temp.worst_elsewhere('dangerous_settings', 'zero_damaged_pages'), 'OK', 'dangerous_settings: clears: clear after its fix');
 
 SET enable_seqscan = off;
-SELECT is(pg_temp.worst('planner_switches'), 'OK', 'planner_switches: an experiment in a session is no finding');
+SELECT is(pg_temp.worst('planner_switches'), 'OK', 'planner_switches: near miss: an experiment in a session is no finding');
 RESET enable_seqscan;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET enable_nestloop = off', current_database()); END $$;
-SELECT is(pg_temp.worst_elsewhere('planner_switches', 'enable_nestloop'), 'WARNING', 'planner_switches: off for the database');
+SELECT is(pg_temp.worst_elsewhere('planner_switches', 'enable_nestloop'), 'WARNING', 'planner_switches: fires: off for the database');
 SELECT pg_temp.run_elsewhere(pg_temp.fix_elsewhere('planner_switches', 'enable_nestloop')) \g /dev/null
-SELECT is(pg_temp.worst_elsewhere('planner_switches', 'enable_nestloop'), 'OK', 'planner_switches: clear after its fix');
+SELECT is(pg_temp.worst_elsewhere('planner_switches', 'enable_nestloop'), 'OK', 'planner_switches: clears: clear after its fix');
 
 -- pending_restart, which is no error of the configuration files; and a real error, which is
-SELECT is(pg_temp.worst('pending_restart'), 'OK', 'pending_restart: nothing waits');
+SELECT is(pg_temp.worst('pending_restart'), 'OK', 'pending_restart: near miss: nothing waits');
 ALTER SYSTEM SET max_files_per_process = 1234;
 SELECT pg_reload_conf() \g /dev/null
 SELECT ok(pg_temp.wait_for($$(SELECT pending_restart FROM pg_settings WHERE name = 'max_files_per_process')
     OR pg_temp.elsewhere('SELECT bool_or(pending_restart)::text FROM pg_settings')::boolean$$), 'the reload was seen');
-SELECT is(pg_temp.elsewhere($$SELECT severity FROM opsrunbook.findings(ARRAY['pending_restart'])$$), 'WARNING', 'pending_restart: one waits');
+SELECT is(pg_temp.elsewhere($$SELECT severity FROM opsrunbook.findings(ARRAY['pending_restart'])$$), 'WARNING', 'pending_restart: fires: one waits');
 SELECT is(pg_temp.elsewhere($$SELECT coalesce(max(severity), 'OK') FROM opsrunbook.findings(ARRAY['configuration_file_errors'])$$), 'OK',
-    'configuration_file_errors: what waits for a restart is no error');
+    'configuration_file_errors: near miss: what waits for a restart is no error');
 -- a value that is merely removed would stay marked: the server compares only what the file contains
 DO $$ BEGIN PERFORM pg_temp.run_elsewhere(format('ALTER SYSTEM SET max_files_per_process = %s', current_setting('max_files_per_process'))); END $$;
 SELECT pg_reload_conf() \g /dev/null
 SELECT ok(pg_temp.wait_for($$NOT pg_temp.elsewhere('SELECT bool_or(pending_restart)::text FROM pg_settings')::boolean$$), 'taken back');
-SELECT is(pg_temp.elsewhere($$SELECT coalesce(max(severity), 'OK') FROM opsrunbook.findings(ARRAY['pending_restart'])$$), 'OK', 'pending_restart: clear');
+SELECT is(pg_temp.elsewhere($$SELECT coalesce(max(severity), 'OK') FROM opsrunbook.findings(ARRAY['pending_restart'])$$), 'OK', 'pending_restart: clears: clear');
 ALTER SYSTEM RESET max_files_per_process;
 SELECT pg_reload_conf() \g /dev/null
 
 SELECT current_setting('data_directory') || '/postgresql.auto.conf' AS auto_conf \gset
 SELECT pg_read_file(:'auto_conf') AS auto_conf_before \gset
 COPY (SELECT unnest(string_to_array(rtrim(:'auto_conf_before', E'\n'), E'\n') || ARRAY['work_mem = ''plenty'''])) TO PROGRAM 'cat > postgresql.auto.conf';
-SELECT is(pg_temp.worst('configuration_file_errors'), 'CRITICAL', 'configuration_file_errors: a value that does not parse');
+SELECT is(pg_temp.worst('configuration_file_errors'), 'CRITICAL', 'configuration_file_errors: fires: a value that does not parse');
 ALTER SYSTEM RESET work_mem;
-SELECT is(pg_temp.worst('configuration_file_errors'), 'OK', 'configuration_file_errors: clear once the line is gone');
+SELECT is(pg_temp.worst('configuration_file_errors'), 'OK', 'configuration_file_errors: clears: clear once the line is gone');
 
 -- pg_hba.conf: read by the view, never loaded here
-SELECT is(pg_temp.worst('hba_errors'), 'OK', 'hba_errors: the file is right');
+SELECT is(pg_temp.worst('hba_errors'), 'OK', 'hba_errors: near miss: the file is right');
 COPY (SELECT 'local all all md6') TO PROGRAM 'cp pg_hba.conf pg_hba.conf.before && cat >> pg_hba.conf';
-SELECT is(pg_temp.worst('hba_errors'), 'CRITICAL', 'hba_errors: a method that does not exist');
+SELECT is(pg_temp.worst('hba_errors'), 'CRITICAL', 'hba_errors: fires: a method that does not exist');
 COPY (SELECT 1) TO PROGRAM 'mv pg_hba.conf.before pg_hba.conf';
-SELECT is(pg_temp.worst('hba_errors'), 'OK', 'hba_errors: clear once corrected');
+SELECT is(pg_temp.worst('hba_errors'), 'OK', 'hba_errors: clears: clear once corrected');
 
 -- invalid_databases
 CREATE DATABASE "Half dropped";
-SELECT is(pg_temp.worst('invalid_databases', 'Half dropped'), 'OK', 'invalid_databases: a whole one');
+SELECT is(pg_temp.worst('invalid_databases', 'Half dropped'), 'OK', 'invalid_databases: near miss: a whole one');
 UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'Half dropped';
-SELECT is(pg_temp.worst('invalid_databases', 'Half dropped'), 'WARNING', 'invalid_databases: left over');
+SELECT is(pg_temp.worst('invalid_databases', 'Half dropped'), 'WARNING', 'invalid_databases: fires: left over');
 SELECT pg_temp.fix('invalid_databases', 'Half dropped') AS command \gset
 :command;
-SELECT is(pg_temp.worst('invalid_databases'), 'OK', 'invalid_databases: clear after its fix');
+SELECT is(pg_temp.worst('invalid_databases'), 'OK', 'invalid_databases: clears: clear after its fix');
 
 -- collation_version: a collation that an index uses, made to look old
 CREATE COLLATION "Old One" (provider = icu, locale = 'de');
 CREATE TABLE sorted (t text COLLATE "Old One");
 UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'Old One';
-SELECT is(pg_temp.worst('collation_version'), 'OK', 'collation_version: no index uses it');
+SELECT is(pg_temp.worst('collation_version'), 'OK', 'collation_version: near miss: no index uses it');
 CREATE INDEX ON sorted (t);
-SELECT is(pg_temp.worst('collation_version', 'collation public."Old One"'), 'WARNING', 'collation_version: an index uses it');
+SELECT is(pg_temp.worst('collation_version', 'collation public."Old One"'), 'WARNING', 'collation_version: fires: an index uses it');
 REINDEX TABLE sorted;
 ALTER COLLATION "Old One" REFRESH VERSION;
-SELECT is(pg_temp.worst('collation_version'), 'OK', 'collation_version: clear after the refresh');
+SELECT is(pg_temp.worst('collation_version'), 'OK', 'collation_version: clears: clear after the refresh');
 DROP TABLE sorted;
 
 -- … and the database's own
@@ -140,12 +142,12 @@ SELECT is(pg_temp.worst('collation_version'), 'OK', 'collation_version: clear');
 
 -- extension_updates
 CREATE EXTENSION hstore VERSION '1.4';
-SELECT is(pg_temp.worst('extension_updates', 'hstore'), 'WARNING', 'extension_updates: an old version');
+SELECT is(pg_temp.worst('extension_updates', 'hstore'), 'WARNING', 'extension_updates: fires: an old version');
 SELECT pg_temp.fix('extension_updates', 'hstore') AS command \gset
 :command;
-SELECT is(pg_temp.worst('extension_updates', 'hstore'), 'OK', 'extension_updates: clear after its fix');
+SELECT is(pg_temp.worst('extension_updates', 'hstore'), 'OK', 'extension_updates: clears: clear after its fix');
 UPDATE pg_extension SET extversion = '99.0' WHERE extname = 'hstore';
-SELECT is(pg_temp.worst('extension_updates', 'hstore'), 'OK', 'extension_updates: newer than the default is fine');
+SELECT is(pg_temp.worst('extension_updates', 'hstore'), 'OK', 'extension_updates: near miss: newer than the default is fine');
 UPDATE pg_extension SET extname = 'no_such_files' WHERE extname = 'hstore';
 SELECT is(pg_temp.worst('extension_updates', 'no_such_files'), 'WARNING', 'extension_updates: the files are gone');
 UPDATE pg_extension SET extname = 'hstore' WHERE extname = 'no_such_files';
@@ -158,27 +160,27 @@ $$;
 SELECT pg_temp.threshold('disk_free_pct', 100, 0) \g /dev/null
 SELECT matches(pg_temp.worst('disk_space'), '^(WARNING|OK)$', 'disk_space: less than all is free, or there is plenty');
 SELECT pg_temp.threshold('memory_commitment_pct', 0, 100000) \g /dev/null
-SELECT is(pg_temp.worst('memory_settings'), 'WARNING', 'memory_settings: more than nothing is promised');
+SELECT is(pg_temp.worst('memory_settings'), 'WARNING', 'memory_settings: fires: more than nothing is promised');
 SELECT pg_temp.threshold('memory_commitment_pct', 100, 200) \g /dev/null
-SELECT is(pg_temp.worst('memory_settings'), 'OK', 'memory_settings: clear');
+SELECT is(pg_temp.worst('memory_settings'), 'OK', 'memory_settings: near miss: clear');
 SELECT pg_temp.threshold('multixact_members_pct', 0, 50) \g /dev/null
-SELECT is(pg_temp.worst('multixact_members'), 'WARNING', 'multixact_members: there is a first segment');
+SELECT is(pg_temp.worst('multixact_members'), 'WARNING', 'multixact_members: fires: there is a first segment');
 SELECT pg_temp.threshold('multixact_members_pct', 50, 75) \g /dev/null
-SELECT is(pg_temp.worst('multixact_members'), 'OK', 'multixact_members: clear');
+SELECT is(pg_temp.worst('multixact_members'), 'OK', 'multixact_members: near miss: clear');
 
 -- notify_queue: a listener in a transaction keeps the queue from being emptied; its fix ends it
 SELECT pg_temp.threshold('notify_queue_pct', 0, 50) \g /dev/null
-SELECT is(pg_temp.worst('notify_queue'), 'OK', 'notify_queue: empty');
+SELECT is(pg_temp.worst('notify_queue'), 'OK', 'notify_queue: near miss: empty');
 SELECT dblink_connect('listener', pg_temp.myself()) \g /dev/null
 SELECT dblink_exec('listener', 'LISTEN c') \g /dev/null
 SELECT dblink_exec('listener', 'BEGIN') \g /dev/null
 SELECT count(pg_notify('c', g || repeat('x', 4000))) FROM generate_series(1, 10) g \g /dev/null
-SELECT is(pg_temp.worst('notify_queue'), 'WARNING', 'notify_queue: a listener sits in a transaction');
+SELECT is(pg_temp.worst('notify_queue'), 'WARNING', 'notify_queue: fires: a listener sits in a transaction');
 SELECT pg_temp.fix('notify_queue') AS command \gset
 SELECT matches(:'command'::text, '^SELECT pg_terminate_backend', 'notify_queue: its fix ends the listener');
 SELECT pg_temp.elsewhere(:'command') \g /dev/null
 SELECT ok(pg_temp.wait_for('pg_notification_queue_usage() = 0'), 'the queue is read');
-SELECT is(pg_temp.worst('notify_queue'), 'OK', 'notify_queue: clear after its fix');
+SELECT is(pg_temp.worst('notify_queue'), 'OK', 'notify_queue: clears: clear after its fix');
 SELECT pg_temp.threshold('notify_queue_pct', 50, 75) \g /dev/null
 
 -- A pg_monitor member sees the same, except for the files that are the superuser's

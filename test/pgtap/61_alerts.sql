@@ -96,10 +96,10 @@ SELECT is((SELECT score FROM calculate_database_health_score() WHERE component =
 SELECT results_eq($$SELECT severity, muted, mute ~ 'the import runs' FROM opsrunbook.findings(ARRAY['queue'])$$, $$VALUES ('WARNING', true, true)$$, 'but is found');
 SELECT * FROM opsrunbook.observe_alerts() \g /dev/null
 SELECT is(pg_temp.hear(), '', 'nobody is told');
-SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['mute_hides_worse'])$$, 'it is no worse than it was');
+SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['mute_hides_worse'])$$, 'mute_hides_worse: near miss: it is no worse than it was');
 UPDATE queue SET length = 101;
 SELECT results_eq($$SELECT severity, category, object, message LIKE '%queue%' || SESSION_USER || '%', fix FROM opsrunbook.findings(ARRAY['mute_hides_worse'])$$,
-    $$VALUES ('WARNING', 'configuration', 'queue *', true, 'SELECT opsrunbook.unmute_alert(''queue'', ''*'');')$$, 'now it is');
+    $$VALUES ('WARNING', 'configuration', 'queue *', true, 'SELECT opsrunbook.unmute_alert(''queue'', ''*'');')$$, 'mute_hides_worse: fires: now it is');
 SELECT is((SELECT count(*) FROM performance.check_alerts() WHERE metric = 'mute_hides_worse'), 1::bigint, 'which is an alert of its own');
 SELECT matches(opsrunbook.mute_alert('queue', reason => 'yes, I saw it'), 'CRITICAL', 'muted again, knowing that');
 SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['mute_hides_worse'])$$, 'there is nothing worse');
@@ -107,7 +107,7 @@ UPDATE opsrunbook.mute SET severity = 'WARNING';
 \o /dev/null
 SELECT fix FROM opsrunbook.findings(ARRAY['mute_hides_worse']) \gexec
 \o
-SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['mute_hides_worse'])$$, 'its fix makes it fine');
+SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['mute_hides_worse'])$$, 'mute_hides_worse: clears: its fix makes it fine');
 SELECT is(pg_temp.alerts(), 'CRITICAL', 'by ending the mute');
 SELECT * FROM opsrunbook.observe_alerts() \g /dev/null
 SELECT is(pg_temp.hear(), 'fired', 'and what was muted is told');

@@ -31,10 +31,10 @@ SELECT pg_stat_force_next_flush() \g /dev/null
 
 SELECT results_eq($$SELECT warning_threshold, critical_threshold, direction, unit, enabled FROM performance.alert_thresholds WHERE metric_name = 'dead_tuples'$$,
     $$VALUES (10000::numeric, 50000::numeric, 'above', 'rows', true)$$, 'the defaults are the runbook''s');
-SELECT is(pg_temp.severity('shop.orders'), 'OK', '2000 dead rows are fine');
+SELECT is(pg_temp.severity('shop.orders'), 'OK', 'dead_tuples: near miss: 2000 dead rows are fine');
 
 UPDATE performance.alert_thresholds SET warning_threshold = 1000, critical_threshold = 5000 WHERE metric_name = 'dead_tuples';
-SELECT is(pg_temp.severity('shop.orders'), 'WARNING', 'a lower threshold for all');
+SELECT is(pg_temp.severity('shop.orders'), 'WARNING', 'dead_tuples: fires: a lower threshold for all');
 SELECT is((SELECT threshold FROM opsrunbook.findings(ARRAY['dead_tuples']) WHERE object = 'shop.orders'), 1000::numeric, 'which the finding names');
 SELECT pg_temp.set_threshold('shop.*', 100, 1500) \g /dev/null
 SELECT is(pg_temp.severity('shop.orders'), 'CRITICAL', 'a pattern comes before all');

@@ -36,6 +36,7 @@ SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', ' ')$$, '22023', 
 SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'COMMIT')$$, '22023', NULL, 'a transaction''s end');
 SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELEC 1')$$, '42601', NULL, 'not SQL');
 SELECT is((SELECT count(*) FROM opsrunbook.jobs), 1::bigint, 'what was refused changed nothing');
+SELECT is((SELECT count(*) FROM opsrunbook.list_jobs()), 1::bigint, 'list_jobs() is what the view shows');
 
 SELECT ok(opsrunbook.schedule('second', NULL, 'SELECT 1', after => 'nightly') > 0, 'a job after another one');
 SELECT is((SELECT after FROM opsrunbook.jobs WHERE name = 'second'), 'nightly', 'is shown so');
@@ -66,9 +67,9 @@ SELECT opsrunbook.schedule('night''s work', '0 3 * * *', 'SELECT 1/0', max_retri
 SELECT is(pg_temp.alerts('night''s work'), NULL, 'a job that never ran is no alert');
 SELECT pg_temp.plant('night''s work', now() - interval '4 days', 1, 'completed') \g /dev/null
 SELECT pg_temp.plant('night''s work', now() - interval '3 days', 1, 'failed') \g /dev/null
-SELECT is(pg_temp.alerts('night''s work'), NULL, 'nor is one that will be retried');
+SELECT is(pg_temp.alerts('night''s work'), NULL, 'failed_jobs: near miss: nor is one that will be retried');
 SELECT pg_temp.plant('night''s work', now() - interval '3 days', 2, 'failed', 'division by zero') \g /dev/null
-SELECT is(pg_temp.alerts('night''s work'), 'WARNING failed_job_runs 1', 'the failure of its last retry is');
+SELECT is(pg_temp.alerts('night''s work'), 'WARNING failed_job_runs 1', 'failed_jobs: fires: the failure of its last retry is');
 SELECT results_eq($$SELECT message, fix, undo, since FROM opsrunbook.findings(ARRAY['failed_jobs']) WHERE object = 'night''s work'$$,
     $$VALUES ('job "night''s work" failed: division by zero', 'SELECT opsrunbook.run_job_now(''night''''s work'');', 'SELECT opsrunbook.disable_job(''night''''s work'');', now() - interval '3 days' + interval '1 minute')$$,
     'it says why, since when and what to run');
@@ -83,14 +84,14 @@ SELECT lives_ok($$SELECT opsrunbook.disable_job('night''s work')$$, 'a person ma
 SELECT is(pg_temp.alerts('night''s work'), NULL, 'then it is no alert');
 SELECT opsrunbook.enable_job('night''s work') \g /dev/null
 SELECT pg_temp.plant('night''s work', now(), 1, 'completed') \g /dev/null
-SELECT is(pg_temp.alerts('night''s work'), NULL, 'nor when it has succeeded');
+SELECT is(pg_temp.alerts('night''s work'), NULL, 'failed_jobs: clears: nor when it has succeeded');
 UPDATE opsrunbook.job SET problem = 'time zone "Mars" is not known' WHERE name = 'night''s work';
 SELECT results_eq($$SELECT severity, message FROM opsrunbook.findings(ARRAY['failed_jobs']) WHERE object = 'night''s work'$$,
     $$VALUES ('CRITICAL', 'job "night''s work" cannot be scheduled: time zone "Mars" is not known')$$, 'a job that cannot be scheduled is');
 SELECT opsrunbook.unschedule('night''s work') \g /dev/null
 SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['failed_jobs', 'scheduler_stopped'])$$, 'the scheduler is at work, and no job fails');
 
-SELECT is(opsrunbook.enable_default_schedule('UTC'), 7, 'the default schedule');
+SELECT is(opsrunbook.enable_default_schedule('UTC'), 8, 'the default schedule');
 SELECT results_eq($$SELECT name, cron, command FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook %' ORDER BY name$$, $$VALUES
     ('opsrunbook health observation', '* * * * *', 'SELECT opsrunbook.observe_alerts()'),
     ('opsrunbook history cleanup', '30 4 * * *', 'SELECT public.cleanup_maintenance_history(30)'),
@@ -98,10 +99,11 @@ SELECT results_eq($$SELECT name, cron, command FROM opsrunbook.jobs WHERE name L
     ('opsrunbook maintenance queue', '0 * * * *', 'SELECT public.auto_schedule_maintenance()'),
     ('opsrunbook nightly maintenance', '0 3 * * *', 'CALL opsrunbook.run_maintenance()'),
     ('opsrunbook orphaned objects', '0 5 * * 0', 'SELECT count(*) FROM public.cleanup_orphaned_images()'),
-    ('opsrunbook retention', '30 2 * * *', 'CALL opsrunbook.run_retention()')$$, 'has the runbooks'' times');
+    ('opsrunbook retention', '30 2 * * *', 'CALL opsrunbook.run_retention()'),
+    ('opsrunbook storage sizes', '15 4 * * *', 'SELECT opsrunbook.record_storage_sizes()')$$, 'has the runbooks'' times');
 SELECT is((SELECT extract(hour FROM next_run AT TIME ZONE 'UTC')::int FROM opsrunbook.jobs WHERE name = 'opsrunbook nightly maintenance'), 3, 'maintenance at 3:00');
-SELECT is(opsrunbook.enable_default_schedule('UTC'), 7, 'a second call changes nothing');
-SELECT is(opsrunbook.disable_default_schedule(), 7, 'and away with it');
+SELECT is(opsrunbook.enable_default_schedule('UTC'), 8, 'a second call changes nothing');
+SELECT is(opsrunbook.disable_default_schedule(), 8, 'and away with it');
 SELECT is((SELECT count(*) FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook%'), 0::bigint, 'all of it');
 
 -- Rights

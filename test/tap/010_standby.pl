@@ -86,9 +86,9 @@ fails_with($standby, "UPDATE performance.alert_thresholds SET warning_threshold 
 # A healthy pair
 for my $check (qw(replication_lag replication_delay synchronous_standbys replication_slots inactive_slots))
 {
-	settles($primary, $check, 'OK', "$check: a healthy primary");
+	settles($primary, $check, 'OK', "$check: a healthy primary");  # replication_lag: near miss, replication_delay: near miss
 }
-settles($standby, 'standby_replay', 'OK', 'standby_replay: a healthy standby');
+settles($standby, 'standby_replay', 'OK', 'standby_replay: near miss: a healthy standby');
 
 # A pg_monitor member sees the same
 $primary->safe_psql('postgres', 'CREATE ROLE monitoring LOGIN; GRANT pg_monitor TO monitoring');
@@ -107,15 +107,15 @@ $ENV{PGOPTIONS} = '-c synchronous_commit=local';
 my $application = $standby->name;
 $primary->safe_psql('postgres',
 	"ALTER SYSTEM SET synchronous_standby_names = '$application'; SELECT pg_reload_conf()");
-settles($primary, 'synchronous_standbys', 'OK', 'synchronous_standbys: the named standby streams');
+settles($primary, 'synchronous_standbys', 'OK', 'synchronous_standbys: near miss: the named standby streams');
 $primary->safe_psql('postgres',
 	"ALTER SYSTEM SET synchronous_standby_names = 'FIRST 2 ($application, absent)'; SELECT pg_reload_conf()");
-settles($primary, 'synchronous_standbys', 'CRITICAL', 'synchronous_standbys: one of two required is missing');
+settles($primary, 'synchronous_standbys', 'CRITICAL', 'synchronous_standbys: fires: one of two required is missing');
 my $overall = $primary->safe_psql('postgres',
 	"SELECT score FROM calculate_database_health_score() WHERE component = 'overall'");
 cmp_ok($overall, '<=', 30, 'hanging commits cap the score');
 $primary->safe_psql('postgres', finding($primary, 'synchronous_standbys', 'fix'));
-settles($primary, 'synchronous_standbys', 'OK', 'synchronous_standbys: its fix asks for those that are there');
+settles($primary, 'synchronous_standbys', 'OK', 'synchronous_standbys: clears: its fix asks for those that are there');
 like($primary->safe_psql('postgres', 'SHOW synchronous_standby_names'), qr/^FIRST 1 \(/, 'redundancy is kept');
 $primary->safe_psql('postgres',
 	"ALTER SYSTEM SET synchronous_standby_names = 'absent'; SELECT pg_reload_conf()");
@@ -132,18 +132,18 @@ $primary->wait_for_catchup($standby, 'replay');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 ok(wait_for($standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'"), 'replay is paused');
 $primary->safe_psql('postgres', "CREATE TABLE much AS SELECT g, repeat('x', 500) FROM generate_series(1, 10000) g");
-settles($primary, 'replication_lag', 'WARNING', 'replication_lag: more WAL behind than the threshold');
-settles($primary, 'replication_delay', 'WARNING', 'replication_delay: later than the threshold');
-settles($standby, 'standby_replay', 'WARNING', 'standby_replay: paused');
+settles($primary, 'replication_lag', 'WARNING', 'replication_lag: fires: more WAL behind than the threshold');
+settles($primary, 'replication_delay', 'WARNING', 'replication_delay: fires: later than the threshold');
+settles($standby, 'standby_replay', 'WARNING', 'standby_replay: fires: paused');
 is( $standby->safe_psql('postgres',
 		"SELECT fix FROM opsrunbook.findings(ARRAY['standby_replay']) WHERE message LIKE 'replay is paused%'"),
 	'SELECT pg_wal_replay_resume();',
 	'standby_replay names its remedy');
 $standby->safe_psql('postgres', finding($standby, 'standby_replay', 'fix'));
-settles($standby, 'standby_replay', 'OK', 'standby_replay: clear after its fix');
-settles($primary, 'replication_lag', 'OK', 'replication_lag: clear after catching up');
+settles($standby, 'standby_replay', 'OK', 'standby_replay: clears: clear after its fix');
+settles($primary, 'replication_lag', 'OK', 'replication_lag: clears: clear after catching up');
 threshold('replication_delay_seconds', 5, 30);
-settles($primary, 'replication_delay', 'OK', 'replication_delay: clear');
+settles($primary, 'replication_delay', 'OK', 'replication_delay: clears: clear');
 
 # Slots: one that nobody reads, without a limit
 sub write_segments
@@ -154,16 +154,17 @@ sub write_segments
 	$primary->wait_for_catchup($standby, 'replay'); # before a checkpoint removes what it needs
 }
 $primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('forgotten', true)");
-is(severity($primary, 'replication_slots'), 'OK', 'replication_slots: a slot that keeps little');
+is(severity($primary, 'replication_slots'), 'OK', 'replication_slots: near miss: a slot that keeps little');
+is(severity($primary, 'inactive_slots'), 'OK', 'inactive_slots: near miss: unread for a moment');
 write_segments(4);
-settles($primary, 'replication_slots', 'WARNING', 'replication_slots: keeps more than max_wal_size, nobody reads');
+settles($primary, 'replication_slots', 'WARNING', 'replication_slots: fires: keeps more than max_wal_size, nobody reads');
 my $known_since = $primary->safe_psql('postgres', "SELECT current_setting('server_version_num')::int >= 170000") eq 't';
 $primary->safe_psql('postgres',
 	"UPDATE performance.alert_thresholds SET warning_threshold = 0 WHERE metric_name = 'slot_inactive_minutes' AND object = ''");
-settles($primary, 'inactive_slots', $known_since ? 'WARNING' : 'OK', 'inactive_slots: from 17 on it is known since when');
+settles($primary, 'inactive_slots', $known_since ? 'WARNING' : 'OK', 'inactive_slots: fires: from 17 on it is known since when');
 $primary->safe_psql('postgres', finding($primary, 'replication_slots', 'fix'));
-settles($primary, 'replication_slots', 'OK', 'replication_slots: clear after its fix');
-settles($primary, 'inactive_slots', 'OK', 'inactive_slots: clear');
+settles($primary, 'replication_slots', 'OK', 'replication_slots: clears: after its fix');
+settles($primary, 'inactive_slots', 'OK', 'inactive_slots: clears: clear');
 
 # … and with a limit, beyond it; checkpoints come only when asked for
 $primary->safe_psql('postgres', "ALTER SYSTEM SET max_slot_wal_keep_size = '32MB'; ALTER SYSTEM SET max_wal_size = '1GB'; SELECT pg_reload_conf()");

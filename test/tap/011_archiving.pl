@@ -35,10 +35,10 @@ sub write_segments
 		"SELECT pg_logical_emit_message(false, 'test', 'x'); SELECT pg_switch_wal();" x $count);
 }
 
-settles('archiving', 'OK', 'archiving: nothing to archive yet');
+settles('archiving', 'OK', 'archiving: near miss: nothing to archive yet');
 write_segments(1);
 ok(wait_for($node, 'SELECT failed_count > 0 FROM pg_stat_archiver'), 'the archiver tried and failed');
-settles('archiving', 'WARNING', 'archiving: never archived although WAL advanced');
+settles('archiving', 'WARNING', 'archiving: fires: never archived although WAL advanced');
 like(
 	$node->safe_psql('postgres', "SELECT message FROM opsrunbook.findings(ARRAY['archiving'])"),
 	qr/nothing was ever archived/, 'archiving: says that it never worked');
@@ -46,7 +46,7 @@ like(
 archive_with($works);
 write_segments(1);
 ok(wait_for($node, 'SELECT archived_count > 1 FROM pg_stat_archiver'), 'archiving works');
-settles('archiving', 'OK', 'archiving: clear once the command works');
+settles('archiving', 'OK', 'archiving: clears: clear once the command works');
 settles('archive_backlog', 'OK', 'archive_backlog: nothing waits');
 
 archive_with('false');
@@ -60,15 +60,15 @@ like(
 	$node->safe_psql('postgres', "SELECT message FROM opsrunbook.findings(ARRAY['archiving'])"),
 	qr/archiving fails, last at segment/, 'archiving: names the segment');
 write_segments(8);
-settles('archive_backlog', 'OK', 'archive_backlog: nine segments wait');
+settles('archive_backlog', 'OK', 'archive_backlog: near miss: nine segments wait');
 write_segments(3);
-settles('archive_backlog', 'WARNING', 'archive_backlog: a dozen segments wait');
+settles('archive_backlog', 'WARNING', 'archive_backlog: fires: a dozen segments wait');
 write_segments(10);
 settles('archive_backlog', 'CRITICAL', 'archive_backlog: more than twenty wait');
 archive_with($works);
 write_segments(1);
 settles('archiving', 'OK', 'archiving: clear after the repair');
-settles('archive_backlog', 'OK', 'archive_backlog: clear after the repair');
+settles('archive_backlog', 'OK', 'archive_backlog: clears: clear after the repair');
 
 archive_with('');
 settles('archiving', 'CRITICAL', 'archiving: on, but goes nowhere');

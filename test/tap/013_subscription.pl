@@ -30,13 +30,13 @@ ok(wait_for($subscriber, 'SELECT count(*) = 1 FROM t'), 'rows arrive');
 settles($publisher, 'replication_slots', 'OK', 'replication_slots: a logical slot with its reader');
 
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION "My Sub" DISABLE');
-settles($subscriber, 'subscriptions', 'OK', 'subscriptions: switched off on purpose');
+settles($subscriber, 'subscriptions', 'OK', 'subscriptions: near miss: switched off on purpose');
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION "My Sub" ENABLE');
 settles($subscriber, 'subscriptions', 'OK', 'subscriptions: running again');
 
 $subscriber->safe_psql('postgres', 'INSERT INTO t VALUES (2)');
 $publisher->safe_psql('postgres', 'INSERT INTO t VALUES (2)');
-settles($subscriber, 'subscriptions', 'CRITICAL', 'subscriptions: disabled at a conflict');
+settles($subscriber, 'subscriptions', 'CRITICAL', 'subscriptions: fires: disabled at a conflict');
 like(
 	$subscriber->safe_psql('postgres', "SELECT message FROM opsrunbook.findings(ARRAY['subscriptions'])"),
 	qr/subscription "My Sub" is disabled after 1 error/, 'the subscription is named');
@@ -44,7 +44,7 @@ $subscriber->safe_psql('postgres', 'DELETE FROM t WHERE id = 2');
 my $fix = $subscriber->safe_psql('postgres', "SELECT fix FROM opsrunbook.findings(ARRAY['subscriptions'])");
 $subscriber->safe_psql('postgres', $fix);
 ok(wait_for($subscriber, 'SELECT count(*) = 2 FROM t'), 'applied after the conflict is gone');
-settles($subscriber, 'subscriptions', 'OK', 'subscriptions: clear; the error it once had is history');
+settles($subscriber, 'subscriptions', 'OK', 'subscriptions: clears: clear; the error it once had is history');
 
 # A publisher that is gone: enabled, and nothing runs for long
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION "My Sub" SET (disable_on_error = false)');
@@ -63,7 +63,7 @@ my $off = $subscriber->safe_psql('postgres', 'SHOW data_checksums') eq 'off';
 $subscriber->stop;
 command_ok([ 'pg_checksums', '--enable', '-D', $subscriber->data_dir ], 'checksums on') if $off;
 $subscriber->start;
-settles($subscriber, 'checksum_failures', 'OK', 'checksum_failures: none');
+settles($subscriber, 'checksum_failures', 'OK', 'checksum_failures: near miss: none');
 $subscriber->stop;
 open my $handle, '+<:raw', $file or die "$file: $!";
 seek $handle, 4000, 0;
@@ -71,11 +71,11 @@ print $handle "\xff" x 200;
 close $handle;
 $subscriber->start;
 fails_with($subscriber, 'SELECT count(*) FROM damaged', 'XX001', 'a damaged page is noticed');
-settles($subscriber, 'checksum_failures', 'CRITICAL', 'checksum_failures: one is enough');
+settles($subscriber, 'checksum_failures', 'CRITICAL', 'checksum_failures: fires: one is enough');
 cmp_ok(
 	$subscriber->safe_psql('postgres', "SELECT score FROM calculate_database_health_score() WHERE component = 'overall'"),
 	'<=', 30, 'damage caps the score');
 $subscriber->safe_psql('postgres', "DROP TABLE damaged; SELECT pg_stat_reset()");
-settles($subscriber, 'checksum_failures', 'OK', 'checksum_failures: clear when the person who mended it resets the count');
+settles($subscriber, 'checksum_failures', 'OK', 'checksum_failures: clears: clear when the person who mended it resets the count');
 $subscriber->stop;
 done_testing();

@@ -78,12 +78,15 @@ TEST(Space, Disk)
         seen.server.volumes = {{"data directory, pg_wal", "/data", total_gb * gigabyte, free_gb * gigabyte}};
         return status("disk_space", seen);
     };
+    // disk_space: near miss
     EXPECT_EQ(with_free(15, 100), Status::ok);
+    // disk_space: fires
     EXPECT_EQ(with_free(14, 100), Status::warning);
     EXPECT_EQ(with_free(4, 100), Status::critical);
     EXPECT_FALSE(worst("disk_space", seen).lethal);
     EXPECT_EQ(with_free(1, 100), Status::critical);
     EXPECT_TRUE(worst("disk_space", seen).lethal);
+    EXPECT_EQ(with_free(60, 100), Status::ok);    // disk_space: clears
     EXPECT_EQ(with_free(300, 10000), Status::ok); // 3 % of 10 TB
     seen.server.unseen["disk space of tablespace x"] = "/x: No such file or directory";
     EXPECT_EQ(status("disk_space", seen), Status::unknown);
@@ -111,6 +114,8 @@ TEST(Space, MultixactMembers)
     EXPECT_EQ(status("multixact_members", seen), Status::warning);
     seen.server.multixact_member_bytes = int64_t{16} << 30;
     EXPECT_EQ(status("multixact_members", seen), Status::critical);
+    seen.server.multixact_member_bytes = 262144; // multixact_members: clears when VACUUM let go of them
+    EXPECT_EQ(status("multixact_members", seen), Status::ok);
     seen.server.multixact_member_bytes.reset();
     EXPECT_EQ(status("multixact_members", seen), Status::unknown);
 }

@@ -122,16 +122,21 @@ TEST(BlockedSessions, BehindAPreparedTransaction)
 
 TEST(AutovacuumBlocked, OnlyAWorkerThatWaitsForLong)
 {
+    // autovacuum_blocked: near miss
     Session worker = session(2, {1}, 4 * 60);
     EXPECT_EQ(judge(with({session(1), worker}), "autovacuum_blocked").status, Status::ok);
     worker.wait_seconds = 6 * 60;
     EXPECT_EQ(judge(with({session(1), worker}), "autovacuum_blocked").status, Status::ok); // a client
+    // autovacuum_blocked: fires
     worker.kind = "autovacuum worker";
     const Outcome outcome = judge(with({session(1), worker}), "autovacuum_blocked");
     EXPECT_EQ(outcome.status, Status::warning);
     EXPECT_EQ(outcome.findings.at(0).fix, "SELECT pg_terminate_backend(1);");
     worker.wait_seconds = 61 * 60;
     EXPECT_EQ(judge(with({session(1), worker}), "autovacuum_blocked").status, Status::critical);
+    // autovacuum_blocked: clears when the session that holds the lock is gone
+    worker.blocked_by.clear();
+    EXPECT_EQ(judge(with({worker}), "autovacuum_blocked").status, Status::ok);
 }
 
 } // namespace

@@ -76,6 +76,7 @@ TEST(TempFiles, GigabytesAnHour)
         int64_t bytes;
         Status status;
     };
+    // temp_files: near miss, temp_files: fires, temp_files: clears
     for (const Case &c : {Case{30 * a_day, 100 * gigabyte, Status::ok},
                           {a_day, 30 * gigabyte, Status::warning},
                           {a_day, 600 * gigabyte, Status::critical},
@@ -96,13 +97,19 @@ TEST(TempFiles, GigabytesAnHour)
 TEST(Deadlocks, ARateAndNotTheLifetimeCounter)
 {
     Observations seen = counted(365 * a_day);
+    // deadlocks: near miss
     database_of(seen).deadlocks = 1000; // less than three a day
     EXPECT_EQ(status(seen, "deadlocks"), Status::ok);
     seen = counted(10 * a_day);
+    // deadlocks: fires
     database_of(seen).deadlocks = 60;
     EXPECT_EQ(status(seen, "deadlocks"), Status::warning);
     database_of(seen).deadlocks = 2000;
     EXPECT_EQ(status(seen, "deadlocks"), Status::critical);
+    // deadlocks: clears when the statements lock in one order and time goes by
+    seen = counted(30 * a_day);
+    database_of(seen).deadlocks = 60;
+    EXPECT_EQ(status(seen, "deadlocks"), Status::ok);
     seen = counted(1200);
     database_of(seen).deadlocks = 3; // three in twenty minutes are not 216 a day
     EXPECT_EQ(status(seen, "deadlocks"), Status::ok);
@@ -140,12 +147,15 @@ TEST(Conflicts, OnAStandbyOnly)
 {
     Observations seen = counted(10 * an_hour);
     database_of(seen).conflicts = 50;
+    // conflicts: near miss
     EXPECT_EQ(status(seen, "conflicts"), Status::ok);
+    // conflicts: fires
     seen.server.in_recovery = true;
     EXPECT_EQ(status(seen, "conflicts"), Status::warning);
     EXPECT_NE(first(seen, "conflicts").fix.find("hot_standby_feedback = on"), std::string::npos);
     seen.server.settings["hot_standby_feedback"].value = "on";
     EXPECT_NE(first(seen, "conflicts").fix.find("max_standby_streaming_delay"), std::string::npos);
+    // conflicts: clears when they are rarer
     database_of(seen).conflicts = 10;
     EXPECT_EQ(status(seen, "conflicts"), Status::ok);
 }
@@ -191,8 +201,11 @@ TEST(SlowStatements, MeanCallsAndShare)
 
 TEST(DominantStatement, HalfOfTheTimeWhereItMatters)
 {
+    // dominant_statement: fires
     EXPECT_EQ(status(running(statement(1000, 100), 150000), "dominant_statement"), Status::warning);
+    // dominant_statement: clears when it takes less
     EXPECT_EQ(status(running(statement(1000, 100), 250000), "dominant_statement"), Status::ok);
+    // dominant_statement: near miss
     EXPECT_EQ(status(running(statement(1000000, 5), 5000001), "dominant_statement"), Status::ok); // fast
     EXPECT_EQ(status(running(statement(10, 100), 1001), "dominant_statement"), Status::ok); // a second in all
 }
@@ -209,11 +222,14 @@ TEST(StatementEvictions, ByTheHour)
 {
     Observations seen = running(statement(1, 1), 1);
     seen.server.settings["pg_stat_statements.max"].value = "1000";
+    // statement_evictions: near miss
     seen.server.statements->evicted = 30;
     EXPECT_EQ(status(seen, "statement_evictions"), Status::ok); // since when is not known
+    // statement_evictions: fires
     seen.server.statements->since_reset_seconds = 10 * an_hour;
     EXPECT_EQ(status(seen, "statement_evictions"), Status::warning);
     EXPECT_NE(first(seen, "statement_evictions").fix.find("max = 2000"), std::string::npos);
+    // statement_evictions: clears
     seen.server.statements->since_reset_seconds = 100 * an_hour;
     EXPECT_EQ(status(seen, "statement_evictions"), Status::ok);
 }

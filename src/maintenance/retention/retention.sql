@@ -19,6 +19,7 @@ COMMENT ON TABLE opsrunbook.retention_policy IS 'retention policies, written by 
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.retention_policy', '');
 
 CREATE SEQUENCE opsrunbook.retention_run_id;
+COMMENT ON SEQUENCE opsrunbook.retention_run_id IS 'ids of opsrunbook.retention_run, drawn before its rows are written';
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.retention_run_id', '');
 
 CREATE TABLE opsrunbook.retention_run (

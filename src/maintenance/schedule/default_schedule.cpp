@@ -30,6 +30,7 @@ constexpr DefaultJob default_jobs[] = {
     {"opsrunbook orphaned objects", "0 5 * * 0", "cleanup_orphaned_images",
      "SELECT count(*) FROM %s.cleanup_orphaned_images()"},
     {"opsrunbook index usage", "0 4 * * *", "update_index_usage", "SELECT %s.update_index_usage()"},
+    {"opsrunbook storage sizes", "15 4 * * *", "record_storage_sizes", "SELECT %s.record_storage_sizes()"},
     {"opsrunbook history cleanup", "30 4 * * *", "cleanup_maintenance_history",
      "SELECT %s.cleanup_maintenance_history(30)"},
 };

@@ -125,6 +125,7 @@ bool read_index(HeapTuple tuple, TupleDesc shape, IndexRecord &out)
     out.ready = form->indisready;
     out.live = form->indislive;
     out.replica_identity = form->indisreplident;
+    out.immediate = form->indimmediate;
     Datum values[Natts_pg_index];
     bool nulls[Natts_pg_index];
     heap_deform_tuple(tuple, shape, values, nulls);
@@ -162,6 +163,7 @@ bool read_constraint(HeapTuple tuple, TupleDesc shape, ConstraintRecord &record)
     out.delete_action = form->confdeltype;
     out.validated = form->convalidated;
     out.inherited = OidIsValid(form->conparentid);
+    out.enforced = compat::enforced(*form);
     out.column_count = 0;
     bool none;
     const Datum keys = heap_getattr(tuple, Anum_pg_constraint_conkey, shape, &none);

@@ -28,7 +28,7 @@ struct IndexRecord {
     Oid oid, table;
     int16_t columns, key_columns;
     uint64_t expressions_hash, predicate_hash;
-    bool unique, primary, exclusion, nulls_not_distinct, valid, ready, live, replica_identity;
+    bool unique, primary, exclusion, nulls_not_distinct, valid, ready, live, replica_identity, immediate;
     observed::IndexColumn column[INDEX_MAX_KEYS];
 };
 

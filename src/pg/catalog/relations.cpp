@@ -8,11 +8,14 @@
 #include "base/large_pages.hpp"
 
 extern "C" {
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "storage/sinval.h"
+#include "utils/inval.h"
 }
 
 namespace opsrunbook::pg {
@@ -28,6 +31,10 @@ void read_schemas(Relations &out, const CatalogSnapshot &snapshot)
         [&out](const SchemaRecord &record) { out.schemas.push_back(schema_of(record)); });
     std::sort(out.schemas.begin(), out.schemas.end(),
               [](const Schema &a, const Schema &b) { return a.oid < b.oid; });
+    for (Schema &schema : out.schemas)
+        if (schema.temporary && !schema.name.starts_with("pg_toast_temp_"))
+            schema.abandoned = // by the test with which autovacuum tells orphans
+                call([&schema] { return checkTempNamespaceStatus(schema.oid) == TEMP_NAMESPACE_IDLE; });
 }
 
 // Tables, indexes (pg_class's half of them) and others.
@@ -97,6 +104,7 @@ void complete_index(observed::Index &index, const IndexRecord &record, std::vect
     index.ready = record.ready;
     index.live = record.live;
     index.replica_identity = record.replica_identity;
+    index.immediate = record.immediate;
     index.first_column = static_cast<int32_t>(columns.size());
     columns.insert(columns.end(), record.column, record.column + record.columns);
 }
@@ -146,6 +154,10 @@ void complete(Relations &out)
 Relations read_relations()
 {
     Relations out;
+    out.invalidations = call([] {
+        AcceptInvalidationMessages();
+        return SharedInvalidMessageCounter;
+    });
     CatalogSnapshot snapshot;
     read_schemas(out, snapshot);
     read_classes(out, snapshot);

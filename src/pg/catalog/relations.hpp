@@ -15,6 +15,10 @@ bool relation_path(const observed::Relation &relation, char *path, size_t room);
 // Bytes of a relation's main fork from its files, all segments; 0 when it has none.  No lock.
 int64_t relation_file_bytes(const observed::Relation &relation);
 
+// The same as the catalogs have it, and from the file where the statistics say that the table changed since.
+int64_t current_bytes(const observed::Table &table);
+int64_t current_bytes(const observed::Relations &relations, const observed::Index &index);
+
 // Bytes of the database's relations (main forks): pages as the catalogs have them, and the file itself where
 // the statistics say that the relation changed since.  Of more than 10,000 changed relations the most changed
 // ones are looked at and the others estimated from a sample of 10,000, within about 1 % of their bytes.

@@ -102,6 +102,19 @@ int64_t relation_file_bytes(const observed::Relation &relation)
     }
 }
 
+int64_t current_bytes(const Table &table)
+{
+    return changes_of(table) > 0 ? relation_file_bytes(table.relation)
+                                 : static_cast<int64_t>(table.relation.pages) * BLCKSZ;
+}
+
+int64_t current_bytes(const Relations &relations, const observed::Index &index)
+{
+    const Table *table = relations.table(index);
+    return table != nullptr && changes_of(*table) > 0 ? relation_file_bytes(index.relation)
+                                                      : static_cast<int64_t>(index.relation.pages) * BLCKSZ;
+}
+
 int64_t database_bytes(const Relations &relations)
 {
     int64_t pages = 0;

@@ -1,0 +1,92 @@
+# Every health check has a planted situation that makes it fire, a near miss that does not, and its remedy run making
+# it clear; every function and view of the extension is called by some test.  Names what is missing and exits 1.
+#
+# The tests say so themselves: a description (or a comment beside the assertion) contains
+#     check_id: fires        check_id: near miss        check_id: clears
+# A unit test on built observations counts only for the checks below, which no test of a minute can plant on a server.
+#
+# usage: perl scripts/lib/check_coverage.pl [FOLDER OF THE SOURCES]
+
+use strict;
+use warnings FATAL => 'all';
+
+my %built_only = (
+	autovacuum_blocked => 'a worker waits for a lock only when it must freeze a table to prevent wraparound',
+	backend_writes => 'judged over a day',
+	checkpoint_age => 'judged from three checkpoint_timeouts on',
+	checkpoints => 'judged over an hour',
+	conflicts => 'judged over ten minutes',
+	deadlocks => 'judged over an hour',
+	disk_space => 'needs a full file system',
+	dominant_statement => 'needs minutes of one statement',
+	index_bloat => 'looks at indexes of 1 GB or more',
+	bloat => 'looks at tables of 1 GB or more',
+	memory_settings => 'its remedy needs a restart',
+	multixact_members => 'needs gigabytes of multixact members',
+	scheduler_stopped => 'judged over minutes',
+	shared_buffers => 'needs a database of 2 GB, and a restart',
+	statement_evictions => 'judged over hours',
+	temp_files => 'judged over ten minutes',
+	wal_buffers_full => 'judged over an hour',
+	wal_directory => 'needs gigabytes of WAL',
+);
+my @kinds = ('fires', 'near miss', 'clears');
+
+my $root = shift // '.';
+my (%on_server, %built);
+
+sub slurp
+{
+	my ($file) = @_;
+	open my $handle, '<', $file or die "$file: $!\n";
+	local $/;
+	return scalar <$handle>;
+}
+
+my (%checks, @missing);
+for my $file (glob("$root/src/health/checks/*.cpp"))
+{
+	my $text = slurp($file);
+	$checks{$1} = 1 while $text =~ /^\s*(?:\{\s*)?\.id = "(\w+)"/mg;
+}
+die "no check found below $root/src/health/checks\n" unless %checks;
+
+my $server_tests = '';
+for my $file (glob("$root/test/pgtap/*.sql $root/test/tap/*.pl"))
+{
+	my $text = slurp($file);
+	$server_tests .= $text;
+	$on_server{$1}{$2} = 1 while $text =~ /\b(\w+): (fires|near miss|clears)\b/g;
+}
+for my $file (glob("$root/test/unit/*.cpp"))
+{
+	my $text = slurp($file);
+	$built{$1}{$2} = 1 while $text =~ /\b(\w+): (fires|near miss|clears)\b/g;
+}
+for my $id (sort keys %checks)
+{
+	for my $kind (@kinds)
+	{
+		next if $on_server{$id}{$kind} || ($built_only{$id} && $built{$id}{$kind});
+		push @missing, "check $id has no test called \"$id: $kind ...\""
+		  . ($built{$id}{$kind} ? ' on a server' : '');
+	}
+}
+push @missing, "check $_ is excused from tests on a server but does not exist"
+  for grep { !$checks{$_} } sort keys %built_only;
+
+my $calls = $server_tests . join '', map { slurp($_) } glob("$root/sql/*.sql $root/test/isolation/specs/*.spec");
+my %objects;
+for my $file (glob("$root/src/*.sql $root/src/*/*.sql $root/src/*/*/*.sql"))
+{
+	my $text = slurp($file);
+	$objects{$1} = 1
+	  while $text =~ /^CREATE (?:FUNCTION|PROCEDURE|VIEW) (?:\@extschema\@|\w+)\.(\w+)(?!.*RETURNS trigger)/mg;
+}
+for my $object (sort keys %objects)
+{
+	push @missing, "no test calls $object" unless $calls =~ /\b\Q$object\E\b/;
+}
+
+print "$_\n" for @missing;
+exit(@missing ? 1 : 0);
