@@ -64,12 +64,7 @@ sub interrupted
 interrupted('immediate stop', sub { $node->stop('immediate'); $node->start });
 interrupted('SIGKILL of the worker', sub { kill 'KILL', $_[0] });
 interrupted('fast stop', sub { $node->stop('fast'); $node->start });
-interrupted('SIGKILL of the postmaster', sub {
-		$node->kill9;
-		# Its children notice by themselves; the new one refuses to start before the last of them is gone.
-		my $tries = 0;
-		until ($node->start(fail_ok => 1)) { die 'the server does not start' if ++$tries > 100; select(undef, undef, undef, 0.1) }
-	});
+interrupted('SIGKILL of the postmaster', sub { kill_postmaster($node) or die 'the server does not start' });
 interrupted('cancel_task', sub {
 		one("SELECT opsrunbook.cancel_task(task_id) FROM opsrunbook.tasks WHERE status = 'running'");
 		wait_for($node, "SELECT count(*) FROM opsrunbook.tasks WHERE status = 'running'", 0);
