@@ -65,11 +65,14 @@ restart_server()  # with|without
 
 run_pgbench() { as_postgres "${server[@]}" pgbench -n -c "$clients" -j $(((clients + 1) / 2)) -T "$1" bench 2>/dev/null; }
 
-# User and system time of the postmaster, its children and all that it has reaped, in ticks.
+# User and system time of the postmaster, its children and all that it has reaped, in ticks.  A client's backend that is
+# about to end would be in neither sum, or in both.
 server_ticks()
 {
     local postmaster
     postmaster=$(head -n 1 "$work/main/data/postmaster.pid")
+    while pgrep -P "$postmaster" -f ': postgres bench .local.' >/dev/null; do sleep 0.05; done
+    sleep 0.2
     { cat "/proc/$postmaster/stat"; pgrep -P "$postmaster" | sed 's,.*,/proc/&/stat,' | xargs cat 2>/dev/null || true; } |
         awk '{ line = $0; sub(/^.*\) /, "", line); split(line, f, " "); ticks += f[12] + f[13]; if (NR == 1) ticks += f[14] + f[15] }
             END { print ticks }'

@@ -29,6 +29,8 @@ SELECT opsrunbook.set_retention('"User''s events"', 'created_at', interval '900 
 SELECT opsrunbook.add_orphan_rule('photos of nobody', 'photos', 'name', '"User''s events"', 'photo', age_column => 'added');
 SELECT opsrunbook.schedule('night''s work', '0 3 * * *', 'SELECT 1', timezone => 'Europe/Berlin');
 SELECT update_index_usage();
+SELECT opsrunbook.declare_standby('replica');
+INSERT INTO opsrunbook.standby_index_usage VALUES ('replica', 'public', 'unused', 1, now() - interval '100 days');
 SELECT opsrunbook.record_storage_sizes();
 SQL
 in_source('SELECT count(*) FROM run_automated_maintenance()');

@@ -20,7 +20,7 @@ constexpr size_t longest_name = 63;
 
 std::string name_argument(const pg::Arguments &arguments)
 {
-    const std::string name = arguments.text(0);
+    std::string name = arguments.text(0);
     if (name.empty() || name.size() > longest_name)
         throw Error(ErrorKind::invalid_input, "a standby's name has from 1 to 63 bytes", "",
                     "Take its application_name in pg_stat_replication, say.");

@@ -22,7 +22,7 @@ using base::format;
 using base::Value;
 
 constexpr size_t longest_name = 200;
-constexpr int64_t longest_seconds = 30 * 86400;
+constexpr int64_t longest_seconds = int64_t{30} * 86400;
 
 pg::Result house(const std::string &sql, const pg::Parameters &parameters = {})
 {

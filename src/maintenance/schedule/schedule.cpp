@@ -20,7 +20,7 @@ using base::ErrorKind;
 using base::format;
 using base::Value;
 
-constexpr int64_t most_next_runs = 1'000'000;
+constexpr int64_t most_next_runs = 100'000;
 
 pg::Result house(const std::string &sql, const pg::Parameters &parameters = {})
 {
