@@ -54,6 +54,9 @@ std::vector<std::string> add_user_checks(Diagnosis &diagnosis, const std::vector
     return others;
 }
 
+// How many sequences are read when all is looked at; asked for by name, the check reads them all.
+constexpr size_t sequences_in_a_sweep = 4000;
+
 // Beyond this many, findings of one kind name the function that lists them all.
 constexpr size_t described = 1000;
 
@@ -150,7 +153,8 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     if (wanted(ids, {"int4_primary_key", "replica_identity", "default_partition"}))
         seen.shapes = pg::read_shapes(seen.server, seen.relations);
     if (wanted(ids, {"sequence_exhaustion"}))
-        pg::read_sequences(seen.server, seen.shapes, seen.relations);
+        pg::read_sequences(seen.server, seen.shapes, seen.relations,
+                           named(ids, "sequence_exhaustion") ? SIZE_MAX : sequences_in_a_sweep);
     if (wanted(ids, {"failed_jobs", "scheduler_stopped"}))
         seen.jobs = maintenance::observe_jobs();
     std::vector<Outcome> &outcomes = diagnosis.outcomes;

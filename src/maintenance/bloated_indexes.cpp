@@ -21,9 +21,14 @@ constexpr uint64_t smallest_pages = 128; // 1 MB
 constexpr int64_t rows_of_a_page = 400;  // of a btree of integers; no index holds more
 constexpr auto time_to_measure = std::chrono::seconds(2);
 
-// Rows that went away leave holes in the index; those that only came do not.
+constexpr double worth_a_look = 0.1;
+
+// Rows that went away leave holes in the index; those that only came do not.  A crash takes the counters
+// along: a table without any may have lost rows like another.
 double wear(const Table &table)
 {
+    if (table.counters.inserted + table.counters.updated + table.counters.deleted == 0)
+        return worth_a_look;
     const double rows = std::max<double>(1, static_cast<double>(table.counters.live_rows));
     return static_cast<double>(table.counters.deleted + table.counters.updated - table.counters.hot_updated) /
            rows;
@@ -51,7 +56,7 @@ std::vector<observed::Bloat> measure_worn_indexes(const observed::Relations &rel
             !advice::user_index(relations, index))
             continue;
         const double worn = wear(*table);
-        if (worn < 0.1)
+        if (worn < worth_a_look)
             continue;
         const uint64_t pages = pages_of(index, *table);
         if (pages >= smallest_pages)

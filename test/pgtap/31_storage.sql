@@ -213,4 +213,14 @@ SELECT throws_ok('SELECT * FROM get_storage_usage_stats(-1)', '22023', 'max_obje
 DROP OWNED BY storage_reader, storage_nobody;
 DROP ROLE storage_reader, storage_nobody;
 
+-- more sequences than a look at everything reads: those in use are among them, and the check by its name reads all
+DO $$ BEGIN FOR i IN 1 .. 4100 LOOP EXECUTE format('CREATE SEQUENCE idle_%s MAXVALUE 10', i); IF i % 500 = 0 THEN COMMIT; END IF; END LOOP; END $$;
+CREATE SEQUENCE busy MAXVALUE 10;
+SELECT nextval('busy') FROM generate_series(1, 10) \g /dev/null
+SELECT pg_stat_force_next_flush() \g /dev/null
+SELECT is((SELECT severity FROM opsrunbook.findings() WHERE check_id = 'sequence_exhaustion' AND object = 'public.busy'), 'CRITICAL', 'the sequence in use is read');
+DROP SEQUENCE busy, ending;
+SELECT matches((SELECT message FROM opsrunbook.findings(include_ok => true) WHERE check_id = 'sequence_exhaustion'), '^the 4,000 most used of 4,1.. sequences; the fullest is', 'and it is said that there are more');
+SELECT matches((SELECT message FROM opsrunbook.findings('{sequence_exhaustion}', true)), '^4,1.. sequences; the fullest is', 'by its name the check reads them all');
+
 SELECT * FROM finish();

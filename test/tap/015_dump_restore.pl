@@ -42,6 +42,8 @@ in_source(
 	SELECT id, name, now(), 1, 'scheduled', role, command, now(), now(), 'completed' FROM opsrunbook.job});
 in_source(q{SELECT opsrunbook.start_index_trial('unused')});
 in_source(q{SELECT opsrunbook.end_index_trial('unused')});
+in_source(q{SELECT opsrunbook.declare_standby('reports')});
+in_source(q{INSERT INTO opsrunbook.standby_index_usage VALUES ('reports', 'public', 'unused', 7, now())});
 
 my @tables = split /\n/, in_source(
 	"SELECT c.oid::regclass FROM pg_class c WHERE c.relkind = 'r' AND c.oid = ANY ((SELECT extconfig FROM pg_extension WHERE extname = 'opsrunbook')::oid[]) ORDER BY 1"
@@ -51,7 +53,6 @@ my @sequences = split /\n/, in_source(
 );
 cmp_ok(scalar @tables, '>', 10, 'there are tables to dump');
 
-# OIDs of the user's relations are other ones after a restore; ours are shown by their names.
 sub content
 {
 	my ($database, $table) = @_;

@@ -81,18 +81,8 @@ $node->stop('immediate');
 $node->start;
 recovered($crash, 'an immediate stop');
 
-# What its children hold is free when the last of them has noticed.
 $crash = at_work();
-$node->kill9;
-my $started = 0;
-for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-{
-	$started = $node->start(fail_ok => 1);
-	last if $started;
-	select undef, undef, undef, 0.1;
-	$node->stop('fast', fail_ok => 1); # forgets what the attempt left
-}
-ok($started, 'the server starts after signal 9 to the postmaster');
+ok(kill_postmaster($node), 'the server starts after signal 9 to the postmaster');
 recovered($crash, 'signal 9 to the postmaster');
 
 is(sql("SELECT count(*) FROM opsrunbook.job_run WHERE message LIKE '%twice at once%'"), 0, 'no job ever met itself');

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node wait_for fails_with private_installation);
+our @EXPORT = qw(new_node wait_for fails_with kill_postmaster private_installation);
 
 # Initialises and starts a server and creates the extension in its database postgres.  Each name => value is a line
 # of postgresql.conf, except:
@@ -80,6 +80,20 @@ sub wait_for
 	return 1 if $node->poll_query_until($database, $query, $expected);
 	my ($status, $output, $error) = $node->psql($database, $query);
 	diag("waited in vain for '$expected' from: $query\nlast answer: $output\n$error");
+	return 0;
+}
+
+# Signal 9 to the postmaster, and a new start.  What its children hold is free when the last of them has noticed.
+sub kill_postmaster
+{
+	my ($node) = @_;
+	$node->kill9;
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		return 1 if $node->start(fail_ok => 1);
+		select undef, undef, undef, 0.1;
+		$node->stop('fast', fail_ok => 1); # forgets what the attempt left
+	}
 	return 0;
 }
 

@@ -48,6 +48,15 @@ double used_pct(const Sequence &sequence, double limit)
     return std::clamp(100 * sign * (last - start) / room, 0.0, 100.0);
 }
 
+int64_t sequences_there(const Observations &seen)
+{
+    return std::count_if(seen.relations.others.begin(), seen.relations.others.end(),
+                         [&seen](const observed::Relation &relation) {
+                             return relation.kind == 'S' && relation.persistence != 't' &&
+                                    !(seen.server.in_recovery && relation.persistence == 'u');
+                         });
+}
+
 // What gives the sequence room again, and what takes that back.
 void remedy(const Sequence &sequence, bool column_first, Finding &finding)
 {
@@ -112,9 +121,12 @@ void sequence_exhaustion(const Observations &seen, Judge &judge)
         judge.unknown(format("%s not read, because somebody holds it locked: %s",
                              base::plural(static_cast<int64_t>(locked), "sequence").c_str(),
                              seen.shapes.locked_sequences.front().c_str()));
-    judge.fine(format("%s; the fullest is %.1f %% used up",
-                      base::plural(static_cast<int64_t>(seen.server.sequences.size()), "sequence").c_str(),
-                      most));
+    const int64_t read = static_cast<int64_t>(seen.server.sequences.size()), all = sequences_there(seen);
+    const std::string those = all > read + static_cast<int64_t>(locked)
+                                  ? format("the %s most used of %s", count_text(read).c_str(),
+                                           base::plural(all, "sequence").c_str())
+                                  : base::plural(read, "sequence");
+    judge.fine(format("%s; the fullest is %.1f %% used up", those.c_str(), most));
 }
 
 void int4_primary_key(const Observations &seen, Judge &judge)

@@ -53,6 +53,11 @@ void copy_counters(const PgStat_StatTabEntry *entry, observed::Index &index)
     index.blocks_hit = entry->blocks_hit;
 }
 
+void copy_counters(const PgStat_StatTabEntry *entry, RelationUse &use)
+{
+    use.blocks = entry->blocks_fetched;
+}
+
 // Server regime.  pgstat_fetch_entry() would leave a copy and a reference of each entry in this backend, for
 // hundreds of thousands of relations; we look once at each, so we find it in the shared table itself and copy
 // what we want under its lock.  Nothing in between can fail, and the locks are held for the time of the copy.
@@ -88,6 +93,11 @@ template <class Record> void read_all(std::vector<Record> &records)
 }
 
 } // namespace
+
+void read_relation_uses(std::vector<RelationUse> &uses)
+{
+    read_all(uses);
+}
 
 void read_table_counters(std::vector<observed::Table> &tables)
 {

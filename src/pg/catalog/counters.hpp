@@ -7,6 +7,13 @@
 
 namespace opsrunbook::pg {
 
+// How often pages of a relation were asked for, a measure of use for those that have no other counters.
+struct RelationUse {
+    const observed::Relation &relation;
+    int64_t blocks = 0;
+};
+
+void read_relation_uses(std::vector<RelationUse> &uses);
 void read_table_counters(std::vector<observed::Table> &tables);
 void read_index_counters(std::vector<observed::Index> &indexes);
 

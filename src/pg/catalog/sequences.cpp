@@ -5,6 +5,7 @@
 // session's cache for ever.
 #include "pg/catalog/sequences.hpp"
 #include "pg/boundary.hpp"
+#include "pg/catalog/counters.hpp"
 #include "pg/compat.hpp"
 #include "pg/database.hpp"
 #include "pg/role.hpp"
@@ -160,17 +161,42 @@ void read_columns(std::vector<Sequence> &sequences, const std::vector<uint32_t> 
     }
 }
 
-std::vector<Sequence> sequences_of(const Relations &relations, std::vector<std::string> &locked)
+// An open file and a page each: with 100,000 sequences that would take longer than all else.
+void keep_most_used(std::vector<State> &states, size_t most)
+{
+    if (states.size() <= most)
+        return;
+    std::vector<RelationUse> uses;
+    uses.reserve(states.size());
+    for (const State &state : states)
+        uses.push_back({*state.relation});
+    read_relation_uses(uses);
+    std::vector<uint32_t> order(states.size());
+    for (uint32_t i = 0; i < order.size(); ++i)
+        order[i] = i;
+    std::nth_element(order.begin(), order.begin() + static_cast<ptrdiff_t>(most), order.end(),
+                     [&uses](uint32_t a, uint32_t b) {
+                         return uses[a].blocks != uses[b].blocks ? uses[a].blocks > uses[b].blocks : a < b;
+                     });
+    std::vector<State> kept;
+    kept.reserve(most);
+    for (size_t i = 0; i < most; ++i)
+        kept.push_back(states[order[i]]);
+    states.swap(kept);
+}
+
+std::vector<Sequence> sequences_of(const Relations &relations, std::vector<std::string> &locked, size_t most)
 {
     std::vector<State> states;
-    std::unordered_map<Oid, uint32_t> by_oid;
     const bool standby = in_recovery(); // where unlogged relations have no file
     for (const observed::Relation &relation : relations.others)
-        if (relation.kind == 'S' && relation.persistence != 't' &&
-            !(standby && relation.persistence == 'u')) {
-            by_oid.emplace(relation.oid, static_cast<uint32_t>(states.size()));
+        if (relation.kind == 'S' && relation.persistence != 't' && !(standby && relation.persistence == 'u'))
             states.push_back({&relation, Read::no, 0});
-        }
+    keep_most_used(states, most);
+    OidMap by_oid;
+    by_oid.reserve(states.size());
+    for (uint32_t i = 0; i < states.size(); ++i)
+        by_oid.emplace(states[i].relation->oid, i);
     const std::vector<Definition> definitions = read_definitions(relations.others.size());
     for (size_t from = 0; from < states.size(); from += batch) {
         const std::span<State> chunk(states.data() + from, std::min(batch, states.size() - from));
@@ -180,7 +206,7 @@ std::vector<Sequence> sequences_of(const Relations &relations, std::vector<std::
     std::vector<uint32_t> oids;
     for (const Definition &definition : definitions) {
         const auto found = by_oid.find(definition.oid);
-        if (found == by_oid.end())
+        if (!found)
             continue;
         const State &state = states[found->second];
         if (state.read == Read::locked)
@@ -204,10 +230,10 @@ std::vector<Sequence> sequences_of(const Relations &relations, std::vector<std::
 
 } // namespace
 
-void read_sequences(Server &server, Shapes &shapes, const Relations &relations)
+void read_sequences(Server &server, Shapes &shapes, const Relations &relations, size_t most)
 {
     if (const auto error =
-            attempt([&] { server.sequences = sequences_of(relations, shapes.locked_sequences); }))
+            attempt([&] { server.sequences = sequences_of(relations, shapes.locked_sequences, most); }))
         server.unseen["sequences"] = error->message;
 }
 
