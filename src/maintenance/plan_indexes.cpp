@@ -101,9 +101,9 @@ void plan_indexes(const Relations &relations, const observed::Server &server,
         bloat_of.emplace(bloat.relation, &bloat);
     for (const observed::Index &index : relations.indexes) {
         const Table *table = relations.table(index);
-        const auto &busy = server.indexes_in_progress;
+        const auto &busy = server.tables_being_indexed;
         if (index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) ||
-            std::find(busy.begin(), busy.end(), index.relation.oid) != busy.end())
+            std::find(busy.begin(), busy.end(), index.table) != busy.end())
             continue;
         if (!index.valid || !index.ready || !index.live) {
             tasks.push_back(broken_index_task(relations, index, *table));

@@ -22,6 +22,9 @@ namespace {
 
 using base::format;
 
+// REINDEX CONCURRENTLY waits for transactions as for locks.  It holds up neither readers nor writers
+// meanwhile, and when it gives up it leaves an invalid index behind, so it has time.
+constexpr int concurrent_wait_ms = 30 * 60 * 1000;
 // How often a paused run looks whether the load has gone down.
 constexpr double seconds_between_looks = 1;
 
@@ -192,7 +195,9 @@ bool do_next_task(const pg::WorkerRequest &request, const Share &share)
         return false;
     if (!locked)
         return true;
-    const auto error = pg::run_statement(task->command, request.lock_timeout_ms);
+    const auto error = pg::run_statement(
+        task->command,
+        share.background ? std::max(request.lock_timeout_ms, concurrent_wait_ms) : request.lock_timeout_ms);
     const auto written = pg::worker_transaction([&] {
         if (!house_stands())
             return;

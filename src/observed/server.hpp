@@ -187,7 +187,7 @@ struct Server {
     std::vector<PreparedTransaction> prepared;
     std::vector<VacuumProgress> vacuums;
     std::vector<Sequence> sequences;
-    std::vector<uint32_t> indexes_in_progress; // being built right now
+    std::vector<uint32_t> tables_being_indexed; // an index of theirs is being built right now
     std::optional<Archiver> archiver;
     std::optional<Checkpoints> checkpoints;
     std::optional<Wal> wal;

@@ -268,7 +268,7 @@ TEST(Plan, IndexesBeingBuiltAreLeftAlone)
     Database database;
     database.table(100, "orders");
     database.index(101, "orders_date", 100).valid = false;
-    database.server.indexes_in_progress = {101};
+    database.server.tables_being_indexed = {100};
     EXPECT_EQ(database.commands(), Commands{});
 }
 

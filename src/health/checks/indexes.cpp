@@ -31,10 +31,10 @@ bool has_suffix(const char *name, std::string_view suffix)
 
 void invalid_indexes(const Observations &seen, Judge &judge)
 {
-    const std::vector<uint32_t> &building = seen.server.indexes_in_progress;
+    const std::vector<uint32_t> &building = seen.server.tables_being_indexed;
     for (const Index &index : seen.relations.indexes) {
         if ((index.valid && index.ready && index.live) || index.relation.kind == 'I' ||
-            std::find(building.begin(), building.end(), index.relation.oid) != building.end())
+            std::find(building.begin(), building.end(), index.table) != building.end())
             continue;
         const std::string name = seen.relations.name(index.relation);
         const bool fresh = has_suffix(index.relation.name, "_ccnew");

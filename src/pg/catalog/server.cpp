@@ -407,10 +407,11 @@ void read_progress(Server &server)
                                   static_cast<uint32_t>(vacuums.at(r, "relid").integer()),
                                   vacuums.at(r, "phase").text(),
                                   vacuums.at(r, "index_vacuum_count").integer()});
-    const Result builds = query("SELECT index_relid FROM pg_stat_progress_create_index"
-                                " WHERE datname = current_database() AND index_relid <> 0");
+    // Which index it is about the server says in some phases only.
+    const Result builds =
+        query("SELECT relid FROM pg_stat_progress_create_index WHERE datname = current_database()");
     for (size_t r = 0; r < builds.size(); ++r)
-        server.indexes_in_progress.push_back(static_cast<uint32_t>(builds.at(r, "index_relid").integer()));
+        server.tables_being_indexed.push_back(static_cast<uint32_t>(builds.at(r, "relid").integer()));
 }
 
 void read_configuration_files(Server &server)
