@@ -5,6 +5,7 @@
 #include <span>
 
 extern "C" {
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_tablespace.h"
 #include "utils/pgstat_internal.h"
 }
@@ -80,13 +81,25 @@ template <class Record> void read_counters(Record &record)
     dshash_release_lock(pgStatLocal.shared_hash, found);
 }
 
+// Nobody asks how often the index of a TOAST table is used: the database's own code always does.
+template <class Record> bool counts(const Record &)
+{
+    return true;
+}
+
+bool counts(const observed::Index &index)
+{
+    return index.relation.schema != PG_TOAST_NAMESPACE;
+}
+
 template <class Record> void read_all(std::vector<Record> &records)
 {
     for (size_t from = 0; from < records.size(); from += batch) {
         const std::span<Record> chunk(records.data() + from, std::min(batch, records.size() - from));
         call([&chunk] {
             for (Record &record : chunk)
-                read_counters(record);
+                if (counts(record))
+                    read_counters(record);
             CHECK_FOR_INTERRUPTS();
         });
     }
