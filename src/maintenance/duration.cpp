@@ -28,6 +28,7 @@ constexpr KindRow kinds[] = {
     {TaskKind::analyze, "analyze", 500e6, 0.02},
     {TaskKind::reindex, "reindex", 88e6, 0.2},
     {TaskKind::drop_leftover, "drop leftover", 1e9, 0.1},
+    {TaskKind::drop_orphan, "drop orphan", 1e9, 0.1},
     {TaskKind::retention_delete, "retention delete", 20e6, 0.05},
     {TaskKind::backup, "backup", 100e6, 2},
     {TaskKind::verify, "verify", 200e6, 1},
@@ -150,6 +151,7 @@ double work_bytes(const Work &work)
         return work.heap_bytes_to_scan;
     case TaskKind::vacuum_full:
     case TaskKind::drop_leftover:
+    case TaskKind::drop_orphan:
     case TaskKind::backup:
     case TaskKind::verify:
         break;

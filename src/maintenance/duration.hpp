@@ -16,7 +16,8 @@ enum class TaskKind {
     vacuum_full,
     analyze,
     reindex,       // CONCURRENTLY
-    drop_leftover, // _ccnew, _ccold, an orphaned temporary schema
+    drop_leftover, // _ccnew, _ccold
+    drop_orphan,   // a temporary table without a session
     retention_delete,
     backup,
     verify, // of a backup or of a relation

@@ -206,6 +206,28 @@ void plan_partitioned(const Relations &relations, const observed::Server &server
     }
 }
 
+// Temporary tables whose session is gone: nobody can read them, and nothing but dropping stops their ageing.
+void plan_orphans(const Relations &relations, std::vector<PlannedTask> &tasks)
+{
+    for (const Table &table : relations.tables) {
+        if (table.relation.persistence != 't' || table.relation.kind == 't')
+            continue;
+        const observed::Schema *schema = relations.schema(table.relation.schema);
+        if (!schema || !schema->abandoned)
+            continue;
+        PlannedTask task;
+        task.relation = table.relation.oid;
+        task.object = relations.name(table.relation);
+        task.command = "DROP TABLE " + task.object;
+        task.reason = "temporary, and its session is gone; its transaction ids age, and nothing freezes them";
+        task.work.kind = TaskKind::drop_orphan;
+        task.work.relation = task.relation;
+        task.work.heap_bytes = heap_bytes(table);
+        task.benefit = std::max(page_bytes, heap_bytes(table));
+        tasks.push_back(std::move(task));
+    }
+}
+
 } // namespace
 
 std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::Server &server,
@@ -214,8 +236,10 @@ std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::
     std::vector<PlannedTask> tasks;
     plan_tables(relations, server, filter, tasks);
     plan_partitioned(relations, server, tasks);
-    if (filter == TaskFilter::everything)
+    if (filter == TaskFilter::everything) {
         plan_indexes(relations, server, index_bloat, tasks);
+        plan_orphans(relations, tasks);
+    }
     std::stable_sort(tasks.begin(), tasks.end(), [](const PlannedTask &a, const PlannedTask &b) {
         return a.emergency != b.emergency ? a.emergency : a.benefit > b.benefit;
     });

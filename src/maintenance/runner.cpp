@@ -1,16 +1,14 @@
 #include "maintenance/runner.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "base/text.hpp"
-#include "maintenance/bloated_indexes.hpp"
 #include "maintenance/journal.hpp"
 #include "maintenance/observed_load.hpp"
 #include "maintenance/retention/apply.hpp"
 #include "maintenance/retry.hpp"
-#include "pg/catalog/relations.hpp"
-#include "pg/catalog/server.hpp"
+#include "maintenance/run_plan.hpp"
+#include "pg/orphaned_table.hpp"
 #include "pg/role.hpp"
 #include "pg/settings.hpp"
 
@@ -27,90 +25,6 @@ using base::format;
 constexpr int concurrent_wait_ms = 30 * 60 * 1000;
 // How often a paused run looks whether the load has gone down.
 constexpr double seconds_between_looks = 1;
-
-// A task of the plan, with the row it has or is to get in the queue.
-struct Listed {
-    PlannedTask task;
-    Duration duration;
-    int64_t id = 0; // 0: not in the queue yet
-    int windows_waited = 0;
-    bool permitted = true;
-};
-
-std::vector<Listed> list_tasks(const observed::Relations &relations, const observed::Server &server,
-                               const pg::WorkerRequest &request)
-{
-    const std::vector<PastRun> history = past_runs();
-    std::vector<PendingTask> pending = pending_tasks();
-    std::vector<Listed> listed;
-    for (PlannedTask &task : observed_plan(relations, server, static_cast<TaskFilter>(request.only))) {
-        Listed entry;
-        entry.duration = predict_duration(task.work, history);
-        entry.permitted = pg::can_maintain(task.relation);
-        // The same statement on the same relation may wait from an earlier run, or because it was queued.
-        const auto same = std::find_if(pending.begin(), pending.end(), [&task](const PendingTask &other) {
-            return other.relation == task.relation && other.command == task.command;
-        });
-        if (same != pending.end()) {
-            entry.id = same->id;
-            entry.windows_waited = same->windows_waited;
-            pending.erase(same);
-        }
-        entry.task = std::move(task);
-        listed.push_back(std::move(entry));
-    }
-    if (static_cast<TaskFilter>(request.only) == TaskFilter::everything)
-        for (const PendingTask &obsolete : pending)
-            write_end(obsolete.id, 0, obsolete.relation,
-                      {"skipped", "no longer needed, or replaced by another task", "", {}});
-    return listed;
-}
-
-void write_plan(const pg::WorkerRequest &request)
-{
-    if (!house_stands())
-        return;
-    sweep_crashed();
-    const observed::Relations relations = pg::read_relations();
-    const observed::Server server = pg::read_server();
-    std::vector<Listed> listed = list_tasks(relations, server, request);
-    const std::string role = pg::current_user_name();
-    write_run(request, static_cast<int64_t>(relations.tables.size()), "");
-
-    std::vector<Candidate> candidates;
-    for (Listed &entry : listed) {
-        if (entry.id == 0)
-            entry.id = write_task(entry.task, entry.duration, role);
-        if (entry.permitted) {
-            Candidate candidate;
-            candidate.id = entry.id;
-            candidate.benefit = entry.task.benefit;
-            candidate.seconds = entry.duration.seconds;
-            candidate.emergency = entry.task.emergency;
-            candidate.carried_over = entry.windows_waited;
-            candidates.push_back(candidate);
-            continue;
-        }
-        write_decision(request.run_id, entry.id, 0, "not permitted");
-        write_end(
-            entry.id, 0, entry.task.relation,
-            {"skipped",
-             format("role %s may not maintain it: only its owner may%s", base::quote_identifier(role).c_str(),
-                    server.version >= 170000 ? ", or a role with the MAINTAIN privilege" : ""),
-             "42501",
-             {}});
-    }
-    Window window;
-    window.workers = request.max_parallel_tasks;
-    if (request.window_seconds >= 0)
-        window.seconds = request.window_seconds;
-    const WindowPlan plan = plan_window(candidates, window);
-    int position = 0;
-    for (const Scheduled &scheduled : plan.now)
-        write_decision(request.run_id, scheduled.id, ++position, scheduled.reason);
-    for (const CarriedOver &carried : plan.later)
-        write_decision(request.run_id, carried.id, std::nullopt, carried.reason);
-}
 
 std::string completed_message(const Measured &before, const Measured &after)
 {
@@ -166,6 +80,16 @@ TaskEnd end_of(const ClaimedTask &task, const pg::ServerError &error, const Retr
     return end;
 }
 
+std::optional<pg::ServerError> execute(const ClaimedTask &task, const pg::WorkerRequest &request,
+                                       const Share &share, std::string &refused)
+{
+    if (task.kind == task_kind_text(TaskKind::drop_orphan))
+        return pg::worker_transaction([&] { refused = pg::drop_orphaned_table(task.relation); });
+    const int lock_timeout =
+        share.background ? std::max(request.lock_timeout_ms, concurrent_wait_ms) : request.lock_timeout_ms;
+    return pg::run_statement(task.command, lock_timeout);
+}
+
 // False when there is nothing left to claim, or nothing can be claimed any more.
 bool do_next_task(const pg::WorkerRequest &request, const Share &share)
 {
@@ -195,15 +119,16 @@ bool do_next_task(const pg::WorkerRequest &request, const Share &share)
         return false;
     if (!locked)
         return true;
-    const auto error = pg::run_statement(
-        task->command,
-        share.background ? std::max(request.lock_timeout_ms, concurrent_wait_ms) : request.lock_timeout_ms);
+    std::string refused;
+    const auto error = execute(*task, request, share, refused);
     const auto written = pg::worker_transaction([&] {
         if (!house_stands())
             return;
         write_end(task->id, task->attempt, task->relation,
                   error ? end_of(*task, *error, retry_policy(request, share.background))
-                        : TaskEnd{"completed", completed_message(before, measure(task->relation)), "", {}});
+                  : !refused.empty()
+                      ? TaskEnd{"skipped", refused, "", {}}
+                      : TaskEnd{"completed", completed_message(before, measure(task->relation)), "", {}});
         pg::unlock_relation_task(task->relation);
     });
     return !written;

@@ -5,12 +5,14 @@
 #include "pg/postgres.hpp"
 
 extern "C" {
+#include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "common/relpath.h"
 #include "nodes/nodeFuncs.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "tcop/pquery.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 }
 
@@ -190,6 +192,16 @@ inline Buffer read_first_block(Oid tablespace, Oid filenode, bool permanent, Buf
     const RelFileNode file = {tablespace, MyDatabaseId, filenode};
 #endif
     return ReadBufferWithoutRelcache(file, MAIN_FORKNUM, 0, RBM_NORMAL, ring, permanent);
+}
+
+// The current role owns the relation, or is a member of the role that does.
+inline bool owns_relation(Oid relation)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relation, GetUserId());
+#else
+    return pg_class_ownercheck(relation, GetUserId());
+#endif
 }
 
 } // namespace opsrunbook::pg::compat

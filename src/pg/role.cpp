@@ -1,5 +1,6 @@
 #include "pg/role.hpp"
 #include "pg/boundary.hpp"
+#include "pg/compat.hpp"
 
 #include "base/text.hpp"
 
@@ -11,19 +12,6 @@ extern "C" {
 }
 
 namespace opsrunbook::pg {
-
-namespace {
-
-bool owns_relation(Oid relation)
-{
-#if PG_VERSION_NUM >= 160000
-    return object_ownercheck(RelationRelationId, relation, GetUserId());
-#else
-    return pg_class_ownercheck(relation, GetUserId());
-#endif
-}
-
-} // namespace
 
 bool is_superuser()
 {
@@ -46,7 +34,7 @@ bool can_maintain(unsigned relation)
         if (pg_class_aclcheck(relation, GetUserId(), ACL_MAINTAIN) == ACLCHECK_OK)
             return true;
 #endif
-        return owns_relation(relation);
+        return compat::owns_relation(relation);
     });
 }
 
