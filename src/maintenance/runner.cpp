@@ -9,6 +9,7 @@
 #include "maintenance/retry.hpp"
 #include "maintenance/run_plan.hpp"
 #include "pg/orphaned_table.hpp"
+#include "pg/pause.hpp"
 #include "pg/role.hpp"
 #include "pg/settings.hpp"
 
@@ -158,12 +159,12 @@ void do_tasks(const pg::WorkerRequest &request, bool background)
             if (pg::worker_transaction([&] { retry = seconds_to_retry(request.run_id, background); }) ||
                 !retry)
                 return;
-            pg::worker_sleep(std::clamp(*retry, 0.01, seconds_between_looks));
+            pg::pause(std::clamp(*retry, 0.01, seconds_between_looks));
             continue;
         }
         if (waiting == 0 || !patient)
             return;
-        pg::worker_sleep(seconds_between_looks);
+        pg::pause(seconds_between_looks);
         waited += seconds_between_looks;
     }
 }

@@ -5,8 +5,8 @@
 
 namespace opsrunbook::pg {
 
-// Drops the table when, under its lock, nobody owns it any more: the test and the way by which autovacuum does it.
-// Empty: done.  Otherwise why not.
+// Drops the table when, under its lock, nobody owns it any more: the test and the way by which autovacuum
+// does it. Empty: done.  Otherwise why not.
 std::string drop_orphaned_table(unsigned table);
 
 } // namespace opsrunbook::pg

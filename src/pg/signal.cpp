@@ -1,4 +1,5 @@
 #include "pg/signal.hpp"
+#include "pg/pause.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -60,7 +61,7 @@ std::vector<bool> wait_for(const std::vector<Target> &targets, Target::Same same
             still[i] = targets[i].sent && !look("1", targets[i], same).empty();
         if (looks == 0 || std::none_of(still.begin(), still.end(), [](bool is) { return is; }))
             break;
-        query("SELECT pg_sleep($1)", {between_looks});
+        pause(between_looks);
     }
     return still;
 }

@@ -234,16 +234,6 @@ void unlock_relation_task(unsigned relation)
     });
 }
 
-void worker_sleep(double seconds)
-{
-    const long milliseconds = static_cast<long>(seconds * 1000);
-    call([milliseconds] {
-        WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
-        ResetLatch(MyLatch);
-        CHECK_FOR_INTERRUPTS();
-    });
-}
-
 int process_id()
 {
     return MyProcPid;

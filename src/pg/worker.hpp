@@ -81,9 +81,6 @@ void require_single_statement(const std::string &sql);
 bool try_lock_relation_task(unsigned relation);
 void unlock_relation_task(unsigned relation);
 
-// Inside a worker only.  Sleeps; wakes up early, with an error, when the worker is told to end.
-void worker_sleep(double seconds);
-
 int process_id();
 
 } // namespace opsrunbook::pg

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "maintenance/journal.hpp"
 #include "pg/as_role.hpp"
+#include "pg/pause.hpp"
 #include "pg/database.hpp"
 
 #include "base/no_server_headers.hpp"
@@ -74,7 +75,7 @@ std::optional<pg::ServerError> Application::commit(const std::string &sql,
         summary = before;
         if (attempt == tries_for_a_lock || !passes_by_waiting(*error))
             return error;
-        pg::worker_sleep(seconds_between_tries);
+        pg::pause(seconds_between_tries);
     }
 }
 
