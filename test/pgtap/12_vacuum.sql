@@ -1,12 +1,5 @@
 -- The checks of VACUUM and ANALYZE, on tables that autovacuum leaves alone.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS dblink;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 
 CREATE FUNCTION pg_temp.worst(check_id text, object text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
     SELECT coalesce((SELECT f.severity FROM opsrunbook.findings(ARRAY[$1]) f WHERE $2 IS NULL OR f.object = $2 LIMIT 1), 'OK')
@@ -19,17 +12,6 @@ CREATE FUNCTION pg_temp.elsewhere(command text) RETURNS text LANGUAGE sql AS $$
     SELECT * FROM public.dblink(format('host=%s port=%s dbname=%L', split_part(current_setting('unix_socket_directories'), ',', 1),
         current_setting('port'), current_database()), $1) AS t(answer text)
 $$;
-CREATE FUNCTION pg_temp.comes_true(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    is_true boolean;
-BEGIN
-    FOR look IN 1 .. 500 LOOP
-        EXECUTE 'SELECT ' || condition INTO is_true;
-        EXIT WHEN is_true;
-        PERFORM pg_sleep(0.02);
-    END LOOP;
-    RETURN coalesce(is_true, false);
-END $$;
 
 SELECT no_plan();
 

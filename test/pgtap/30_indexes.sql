@@ -1,28 +1,6 @@
 -- The checks on indexes: a situation where each fires, near misses, and its own fix.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS dblink;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 
-CREATE FUNCTION pg_temp.link(name text) RETURNS text LANGUAGE sql AS $$
-    SELECT dblink_connect(name, format('dbname=%L host=%L port=%s user=%L', current_database(),
-        split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), CURRENT_USER)) $$;
-CREATE FUNCTION pg_temp.comes_true(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    is_true boolean;
-BEGIN
-    FOR look IN 1 .. 500 LOOP
-        PERFORM pg_stat_clear_snapshot();
-        EXECUTE 'SELECT ' || condition INTO is_true;
-        EXIT WHEN is_true;
-        PERFORM pg_sleep(0.02);
-    END LOOP;
-    RETURN coalesce(is_true, false);
-END $$;
 CREATE FUNCTION pg_temp.objects(wanted text) RETURNS text LANGUAGE sql AS $$
     SELECT coalesce(string_agg(object, ' ' ORDER BY object), 'none') FROM opsrunbook.findings(ARRAY[wanted]) $$;
 

@@ -1,13 +1,5 @@
 -- Checks of storage: each is planted, narrowly missed, and repaired by its own fix.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
-CREATE EXTENSION IF NOT EXISTS dblink;
+\ir common/prologue.sql
 
 SELECT no_plan();
 
@@ -22,17 +14,6 @@ $$;
 CREATE FUNCTION pg_temp.fix(check_id text, object text) RETURNS text LANGUAGE sql AS $$
     SELECT f.fix FROM opsrunbook.findings(ARRAY[$1]) f WHERE f.object = $2 LIMIT 1
 $$;
-CREATE FUNCTION pg_temp.comes_true(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    is_true boolean;
-BEGIN
-    FOR look IN 1 .. 500 LOOP
-        EXECUTE 'SELECT ' || condition INTO is_true;
-        EXIT WHEN is_true;
-        PERFORM pg_sleep(0.02);
-    END LOOP;
-    RETURN coalesce(is_true, false);
-END $$;
 CREATE FUNCTION pg_temp.undo(check_id text, object text) RETURNS text LANGUAGE sql AS $$
     SELECT f.undo FROM opsrunbook.findings(ARRAY[$1]) f WHERE f.object = $2 LIMIT 1
 $$;

@@ -1,31 +1,4 @@
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS dblink;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
-
-CREATE FUNCTION pg_temp.link(name text) RETURNS integer LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM dblink_connect(name, format('dbname=%L host=%L port=%s user=%L application_name=%L', current_database(),
-        split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), CURRENT_USER, name));
-    RETURN (SELECT pid FROM dblink(name, 'SELECT pg_backend_pid()') AS d(pid integer));
-END $$;
-
-CREATE FUNCTION pg_temp.comes_true(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    is_true boolean;
-BEGIN
-    FOR look IN 1 .. 500 LOOP
-        PERFORM pg_stat_clear_snapshot();
-        EXECUTE 'SELECT ' || condition INTO is_true;
-        EXIT WHEN is_true;
-        PERFORM pg_sleep(0.02);
-    END LOOP;
-    RETURN coalesce(is_true, false);
-END $$;
+\ir common/prologue.sql
 
 SELECT no_plan();
 
