@@ -22,7 +22,8 @@ constexpr double bloat_worth_rebuilding_pct = 30;
 constexpr int64_t bytes_worth_rebuilding = 1 << 20;
 
 // An index that REINDEX CONCURRENTLY left behind: its name with _ccnew or _ccold and perhaps a number, on the
-// same table as an index of that name.  Nothing else proves that it is nobody's own.
+// same table as an index of that name.  Nothing else proves that it is nobody's own.  The server cuts a long
+// name to make room for the suffix within 63 bytes, and leaves characters of up to four bytes whole.
 bool is_leftover(const Relations &relations, const observed::Index &index, const std::string &name)
 {
     const size_t at = std::max(name.rfind("_ccnew") == std::string::npos ? 0 : name.rfind("_ccnew"),
@@ -31,8 +32,12 @@ bool is_leftover(const Relations &relations, const observed::Index &index, const
                                 [](char c) { return c >= '0' && c <= '9'; }))
         return false;
     const std::string original = name.substr(0, at);
+    constexpr size_t longest_name = 63, longest_character = 4;
+    const bool cut = name.size() > longest_name - longest_character;
     return std::any_of(relations.indexes.begin(), relations.indexes.end(), [&](const observed::Index &other) {
-        return other.table == index.table && other.relation.name == original;
+        const std::string_view sibling = other.relation.name;
+        return other.table == index.table && other.relation.oid != index.relation.oid &&
+               (sibling == original || (cut && sibling.starts_with(original)));
     });
 }
 

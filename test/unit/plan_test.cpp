@@ -256,6 +256,18 @@ TEST(Plan, LeftoversAreDroppedOnlyBesideTheirOriginal)
         database.index(102, one.name, 100).valid = false;
         EXPECT_EQ(database.commands(), Commands{one.command}) << one.name << " " << one.original;
     }
+    // A name as long as names can be is cut to make room for the suffix.
+    const std::string longest(63, 'x');
+    for (const bool cut : {true, false}) {
+        Database database;
+        database.table(100, "orders");
+        database.index(101, longest, 100);
+        const std::string leftover = longest.substr(0, cut ? 57 : 50) + "_ccnew";
+        database.index(102, leftover, 100).valid = false;
+        EXPECT_EQ(database.commands(),
+                  Commands{(cut ? "DROP INDEX CONCURRENTLY public." : "REINDEX INDEX CONCURRENTLY public.") +
+                           leftover});
+    }
     Database valid; // somebody's own, whatever its name
     valid.table(100, "orders");
     valid.index(101, "o_idx", 100);
