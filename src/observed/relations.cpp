@@ -60,8 +60,10 @@ std::vector<const Index *> Relations::indexes_of(Oid oid) const
 bool Relations::last_of_its_table(size_t place) const
 {
     const Index &index = indexes[place];
-    return place + 1 == (index.table_place == 0 ? last_index_of_partitioned.find(index.table)->second
-                                                : tables[index.table_place - 1].last_index);
+    if (index.table_place != 0)
+        return place + 1 == tables[index.table_place - 1].last_index;
+    const auto partitioned = last_index_of_partitioned.find(index.table);
+    return partitioned && place + 1 == partitioned->second;
 }
 
 bool Relations::user_owned(const Relation &relation) const
