@@ -18,7 +18,8 @@ many rows inserted.  In each round both sides, taking turns at going first, get 
 It prints both times, the end states (dead rows left, tables whose statistics autovacuum's rule calls stale), and how
 often a table of the other 180 was worked on; then, of the last rounds, how far predicted durations were off when the
 rounds before them were all the history there was; then (bench/window.cpp) which share of the possible benefit the plan
-of a window takes.  Nothing is asserted and nothing is left behind.
+of a window takes: of these 20 tables after unevenly spread reads, and of random databases.  Nothing is asserted and
+nothing is left behind.
 
   --rounds     how often both sides take turns (default 6; the first three make history)
   --rows       rows of a middling table (default 20000)
@@ -56,6 +57,7 @@ make_tables()
 {
     in_shop >/dev/null <<SQL
 CREATE EXTENSION opsrunbook;
+CREATE EXTENSION pg_visibility;
 CREATE TABLE public.size AS
     SELECT n, greatest(50, least(50 * $rows, exp(ln($rows) + 1.2 * sqrt(2) * z)))::int AS rows,
            CASE n WHEN 1 THEN 'one' WHEN 2 THEN 'toast' WHEN 3 THEN 'toast' WHEN 4 THEN 'never' WHEN 5 THEN 'never'
@@ -104,14 +106,35 @@ BEGIN
         WHEN 'updated' THEN EXECUTE format('UPDATE public.t%s SET kind = kind + 1 WHERE id %% 2 = 0', n);
     END CASE;
 END \$\$;
+-- How often each of the 20 is read follows Zipf's law; the larger a table, the rarer is a sequential scan.
+CREATE PROCEDURE bench.read(most int) LANGUAGE plpgsql AS \$\$
+DECLARE s public.size; rank int;
+BEGIN
+    FOR s IN SELECT * FROM public.size x WHERE x.n <= 20 LOOP
+        rank := 1 + (s.n * 7) % 20;
+        FOR i IN 1 .. most / rank LOOP
+            EXECUTE format('SELECT body FROM public.t%s WHERE id = %s', s.n, i);
+        END LOOP;
+        FOR i IN 1 .. most / 100 / rank / (1 + s.rows / 20000) LOOP
+            EXECUTE format('SELECT count(body) FROM public.t%s', s.n);
+        END LOOP;
+    END LOOP;
+END \$\$;
 SELECT count(bench.make(n)) FROM generate_series(1, 200) n;
 SELECT count(bench.fill(n, rows)) FROM public.size WHERE n > 20;
 VACUUM ANALYZE;
 SQL
 }
 
+# REINDEX goes on behind the answer of the side that asked for it.
+wait_for_background()
+{
+    until [[ $(in_shop -Atc "SELECT count(*) FROM opsrunbook.tasks WHERE finished_at IS NULL") -eq 0 ]]; do sleep 0.1; done
+}
+
 prepare()
 {
+    wait_for_background
     # Each statement in a transaction of its own: in the database's own transaction nothing would be dead yet.
     {
         printf 'SELECT count(bench.restore(n)) FROM generate_series(1, 20) n;\n'
@@ -159,6 +182,21 @@ time_side()  # NAME
         $((after[2] - before[2]))
 }
 
+# The twenty tables as PostgreSQL 19's autovacuum would see them (of a table and its TOAST table the one with more dead
+# rows for its size), and what our plan says of each.
+plan_and_states()
+{
+    in_shop -At -F ' ' <<'SQL'
+SELECT p.benefit, p.predicted_seconds, v.rows, v.dead, coalesce(pg_stat_get_ins_since_vacuum(t.oid), 0),
+       coalesce(pg_stat_get_mod_since_analyze(t.oid), 0), age(t.relfrozenxid), mxid_age(t.relminmxid),
+       1 - coalesce((pg_visibility_map_summary(t.oid)).all_frozen / nullif(t.relpages, 0)::float8, 0)
+FROM opsrunbook.plan_maintenance() p JOIN pg_class t ON t.oid = to_regclass(p.object_name),
+     LATERAL (SELECT greatest(c.reltuples, 0) AS rows, coalesce(pg_stat_get_dead_tuples(c.oid), 0) AS dead FROM pg_class c
+              WHERE c.oid IN (t.oid, t.reltoastrelid) ORDER BY 2 / (50 + 0.2 * greatest(c.reltuples, 0)) DESC LIMIT 1) v
+WHERE t.relkind = 'r'
+SQL
+}
+
 median() { sort -n "$1" | awk '{ t[NR] = $1 } END { print (NR % 2 ? t[(NR + 1) / 2] : (t[NR / 2] + t[NR / 2 + 1]) / 2) }'; }
 spread() { sort -n "$1" | awk 'NR == 1 { least = $1 } { most = $1 } END { printf "%.0f-%.0f", least, most }'; }
 
@@ -166,7 +204,7 @@ require_root "${arguments[@]}"
 if [[ -n ${PG_BIN:-} ]]; then PG_CONFIG=$PG_BIN/pg_config; fi
 choose_server
 make_work_directory
-steps_total=6
+steps_total=7
 
 if [[ $installed == no ]]; then
     step "building and installing for PostgreSQL $PG_MAJOR"
@@ -232,10 +270,16 @@ if [[ -n ${BENCH_DETAILS:-} ]]; then
         round(1000 * extract(epoch FROM duration)::numeric, 1) AS actual FROM opsrunbook.tasks WHERE status = 'completed' ORDER BY object_name, run_id"
 fi
 
-step "planning windows"
+step "planning a window for the 20 tables"
 install -d "$work/window"
 g++ -std=c++20 -O2 -I"$project/src" -I"$project/test/unit" -isystem "$("$PG_CONFIG" --includedir-server)" \
     "$project/bench/window.cpp" "$project/src/maintenance/window.cpp" "$project/src/base/text.cpp" -o "$work/window/bench"
+prepare
+in_shop -c 'CALL bench.read(20000)' -c 'SELECT pg_stat_force_next_flush()' >/dev/null
+plan_and_states >"$work/window/states"
+for workers in 1 2; do "$work/window/bench" "$work/window/states" "$workers"; done
+
+step "planning windows for random databases"
 "$work/window/bench" "$databases"
 
 printf '\nPostgreSQL %s, %s processors, %s MB of memory, shared_buffers 512 MB, fsync off\n' \

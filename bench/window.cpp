@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <random>
 
 #include "maintenance/window.hpp"
@@ -16,25 +17,26 @@ using test::ScoredTask;
 
 namespace {
 
-// Many small tables and few large ones: rows log-normal around 20,000, and as unevenly spread how often they
-// are read; dead rows from a hundredth of the table to as many as live ones.  The benefit is what plan.cpp
-// makes of it (bytes read for nothing, times the logarithm of the scans); the time is that of VACUUM at 300
-// MB/s, whose indexes are half the heap.
+// Many small tables and few large ones: rows log-normal around 20,000.  Index scans are as unevenly spread; a
+// sequential scan is the rarer the larger the table is.  Dead rows from a hundredth of the table to as many
+// as live ones.  The benefit is what plan.cpp makes of it, the time that of VACUUM at 300 MB/s, whose indexes
+// are half the heap.
 ScoredTask random_table(std::mt19937 &random, int64_t id)
 {
     std::normal_distribution<double> normal;
     std::uniform_real_distribution<double> unit;
     const double rows = std::clamp(std::exp(std::log(2e4) + 2.5 * normal(random)), 100.0, 1e10);
-    const double row_bytes = std::exp(std::log(120) + 0.6 * normal(random));
+    const double bytes = rows * std::exp(std::log(120) + 0.6 * normal(random));
     const double dead = rows * std::pow(10.0, -2 + 2 * unit(random));
-    const double scans = std::exp(std::log(50) + 3 * normal(random));
-    const double pages_seen = rows * row_bytes * (0.05 + 0.95 * unit(random)); // the others are all-visible
+    const double index_scans = std::exp(std::log(1e4) + 3 * normal(random));
+    const double seq_scans = std::exp(std::log(20) + 2 * normal(random)) / (1 + rows / 1e5);
+    const double bytes_seen = bytes * (0.05 + 0.95 * unit(random)); // the other pages are all-visible
     ScoredTask out;
     out.candidate.id = id;
-    out.candidate.benefit = dead * row_bytes * (1 + std::log2(1 + scans));
-    out.candidate.seconds = 0.02 + (pages_seen + 0.5 * rows * row_bytes) / 300e6;
-    out.score = test::autovacuum_score(rows, dead, dead * unit(random), dead * (1 + unit(random)),
-                                       200e6 * unit(random));
+    out.candidate.benefit = dead / (rows + dead) * (bytes * (1 + seq_scans) + 8192 * index_scans);
+    out.candidate.seconds = 0.02 + (bytes_seen + 0.5 * bytes) / 300e6;
+    out.state = {rows, dead,        dead * unit(random), dead * (1 + unit(random)), 200e6 * unit(random),
+                 0,    unit(random)};
     return out;
 }
 
@@ -86,10 +88,45 @@ void measure(size_t tables, int workers, int databases)
                 median(over_leaving_out), least(over_leaving_out), ours / leaving_out);
 }
 
+// Real tables: a line each of benefit, seconds, rows, dead, inserted and modified rows, ages of the oldest
+// transaction and multixact, share of pages not frozen.
+int measure_file(const char *file, int workers)
+{
+    std::ifstream in(file);
+    std::vector<ScoredTask> scored;
+    ScoredTask one;
+    while (in >> one.candidate.benefit >> one.candidate.seconds >> one.state.rows >> one.state.dead >>
+           one.state.inserted >> one.state.modified >> one.state.xid_age >> one.state.mxid_age >>
+           one.state.unfrozen) {
+        one.candidate.id = static_cast<int64_t>(scored.size());
+        scored.push_back(one);
+    }
+    const std::vector<Candidate> candidates = test::candidates_of(scored);
+    constexpr size_t brute_force_reaches = 24;
+    if (!in.eof() || scored.empty() || scored.size() > brute_force_reaches) {
+        std::fprintf(stderr, "%s: 1 to %zu lines of nine numbers are needed\n", file, brute_force_reaches);
+        return 1;
+    }
+    maintenance::Window window;
+    window.workers = workers;
+    window.seconds = test::total_seconds(candidates) / 4 / workers;
+    const double ours = maintenance::plan_window(candidates, window).benefit;
+    std::printf(
+        "  %zu tasks, %d workers, a window of %.0f ms: %.1f %% of the exact optimum, %.2f x the order of "
+        "PostgreSQL 19, %.2f x the same leaving out what does not fit\n",
+        scored.size(), workers, 1000 * *window.seconds,
+        100 * ours / test::brute_force(candidates, *window.seconds, workers, window.ageing),
+        ours / test::score_order_benefit(scored, *window.seconds, workers, false),
+        ours / test::score_order_benefit(scored, *window.seconds, workers, true));
+    return 0;
+}
+
 } // namespace
 
 int main(int count, char **arguments)
 {
+    if (count > 2)
+        return measure_file(arguments[1], std::atoi(arguments[2]));
     const int databases = count > 1 ? std::atoi(arguments[1]) : 200;
     std::printf(
         "  %d databases of each size, a window of a quarter of the work; medians, the least in brackets;\n"

@@ -21,14 +21,4 @@ inline std::optional<double> rate(double count, std::optional<double> window_sec
     return count * unit_seconds / std::max(*window_seconds, unit_seconds);
 }
 
-// Since when a database's counters run, in seconds.  One that was never reset counts since its creation or
-// the last crash: then the age of the oldest counters bounds the window, and rates come out too low, never
-// too high.
-inline std::optional<double> window_of(const observed::Server &server, const observed::Database &database)
-{
-    const std::optional<base::Timestamp> since =
-        database.stats_reset ? database.stats_reset : server.counting_since;
-    return since ? std::optional((server.now - *since).seconds()) : std::nullopt;
-}
-
 } // namespace opsrunbook::health

@@ -25,6 +25,8 @@ constexpr double sample_rows = 300 * 100; // of ANALYZE with the default statist
 // row in a hundred, and small ones with any.
 constexpr double dead_share_worth_cleaning = 0.01;
 constexpr int32_t pages_cleaned_for_any_dead_row = 1024;
+// What plans made with stale statistics read too much, of what is read of the table, if all of it changed.
+constexpr double misled_share = 0.25;
 // Freezing ignores windows when an eighth of the distance to the forced stop is used up beyond where
 // autovacuum starts by itself.
 constexpr double emergency_xid_age = 0.25 * 2147483648.0;
@@ -90,8 +92,8 @@ std::string analyze_reason(const Need &need)
                   base::plural(need.table->counters.modified_since_analyze, "row").c_str());
 }
 
-PlannedTask table_task(const Relations &relations, const Need &need, double index_bytes, bool vacuum,
-                       bool analyze)
+PlannedTask table_task(const Relations &relations, const Reading &reading, const Need &need,
+                       double index_bytes, bool vacuum, bool analyze)
 {
     const Table &table = *need.table;
     PlannedTask task;
@@ -124,9 +126,9 @@ PlannedTask table_task(const Relations &relations, const Need &need, double inde
 
     const double rows =
         std::max(1.0, static_cast<double>(table.counters.live_rows + table.counters.dead_rows));
-    const double waste = heap_bytes(table) * std::min(1.0, static_cast<double>(need.dead) / rows);
+    const double read = reading.bytes_a_day(table);
     if (vacuum)
-        task.benefit += std::max(waste, page_bytes) * heat(table);
+        task.benefit += std::max(page_bytes, read * std::min(1.0, static_cast<double>(need.dead) / rows));
     if (vacuum &&
         (need.inserts || need.freeze)) // pages not yet all-visible: index-only scans and freezing read them
         task.benefit += task.work.heap_bytes_to_scan / 4;
@@ -135,7 +137,7 @@ PlannedTask table_task(const Relations &relations, const Need &need, double inde
             need.own.never_analyzed
                 ? 1
                 : std::min(1.0, static_cast<double>(table.counters.modified_since_analyze) / rows);
-        task.benefit += std::max(page_bytes, heap_bytes(table) * changed / 4) * heat(table);
+        task.benefit += std::max(page_bytes, read * changed * misled_share);
     }
     return task;
 }
@@ -152,6 +154,7 @@ void plan_tables(const Relations &relations, const observed::Server &server, Tas
                  std::vector<PlannedTask> &tasks)
 {
     const AutovacuumSettings settings = autovacuum_settings(server);
+    const Reading reading(server);
     const auto index_bytes = index_bytes_by_table(relations);
     for (const Table &table : relations.tables) {
         if (table.relation.kind == 't' || table.relation.persistence == 't' ||
@@ -169,8 +172,8 @@ void plan_tables(const Relations &relations, const observed::Server &server, Tas
         if (!vacuum && !analyze)
             continue;
         const auto bytes = index_bytes.find(table.relation.oid);
-        tasks.push_back(
-            table_task(relations, need, bytes == index_bytes.end() ? 0 : bytes->second, vacuum, analyze));
+        tasks.push_back(table_task(relations, reading, need, bytes == index_bytes.end() ? 0 : bytes->second,
+                                   vacuum, analyze));
     }
 }
 
@@ -179,6 +182,7 @@ void plan_partitioned(const Relations &relations, const observed::Server &server
 {
     // Before 18, ANALYZE of a partitioned table analyzes each partition as well.
     const bool only = server.version >= 180000;
+    const Reading reading(server);
     for (const StalePartitioned &stale : stale_partitioned(relations, autovacuum_settings(server))) {
         PlannedTask task;
         task.relation = stale.relation->oid;
@@ -200,8 +204,8 @@ void plan_partitioned(const Relations &relations, const observed::Server &server
                 ? 1
                 : std::min(1.0, std::abs(stale.rows - static_cast<double>(stale.relation->rows)) /
                                     std::max(1.0, stale.rows));
-        task.benefit =
-            std::max(page_bytes, stale.heap_bytes * changed / 4) * heat(stale.seq_scans, stale.index_scans);
+        const double read = reading.bytes_a_day(stale.heap_bytes, stale.seq_scans, stale.index_scans);
+        task.benefit = std::max(page_bytes, read * changed * misled_share);
         tasks.push_back(std::move(task));
     }
 }

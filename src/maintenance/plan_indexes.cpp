@@ -71,7 +71,8 @@ PlannedTask index_task(const Relations &relations, const observed::Index &index,
     return task;
 }
 
-PlannedTask broken_index_task(const Relations &relations, const observed::Index &index, const Table &table)
+PlannedTask broken_index_task(const Relations &relations, const Reading &reading,
+                              const observed::Index &index, const Table &table)
 {
     PlannedTask task = index_task(relations, index, table);
     task.reason = "invalid: every write maintains it, no query uses it";
@@ -80,19 +81,21 @@ PlannedTask broken_index_task(const Relations &relations, const observed::Index 
         task.command = "DROP INDEX CONCURRENTLY " + task.object;
         task.reason = "left behind by an interrupted REINDEX CONCURRENTLY";
     }
-    task.benefit = std::max(page_bytes, task.work.index_bytes + heap_bytes(table) / 4) * heat(table);
+    constexpr double missed_share = 0.25; // of what is read of the table, for want of the index
+    task.benefit = std::max(page_bytes, task.work.index_bytes + reading.bytes_a_day(table) * missed_share);
     return task;
 }
 
-PlannedTask bloated_index_task(const Relations &relations, const observed::Index &index, const Table &table,
-                               const observed::Bloat &bloat)
+PlannedTask bloated_index_task(const Relations &relations, const Reading &reading,
+                               const observed::Index &index, const Table &table, const observed::Bloat &bloat)
 {
     PlannedTask task = index_task(relations, index, table);
     task.work.index_bytes = static_cast<double>(bloat.bytes - bloat.wasted_bytes());
     task.reason =
         format("%.0f %% of its %s are waste (%.0f to %.0f %%, %s)", bloat.pct,
                base::size_text(bloat.bytes).c_str(), bloat.low_pct, bloat.high_pct, bloat.method.c_str());
-    task.benefit = static_cast<double>(bloat.wasted_bytes()) * heat(0, index.scans);
+    task.benefit = reading.bytes_a_day(static_cast<double>(bloat.bytes), 0, index.scans) *
+                   std::min(1.0, bloat.pct / 100);
     return task;
 }
 
@@ -101,6 +104,7 @@ PlannedTask bloated_index_task(const Relations &relations, const observed::Index
 void plan_indexes(const Relations &relations, const observed::Server &server,
                   const std::vector<observed::Bloat> &index_bloat, std::vector<PlannedTask> &tasks)
 {
+    const Reading reading(server);
     std::unordered_map<uint32_t, const observed::Bloat *> bloat_of;
     for (const observed::Bloat &bloat : index_bloat)
         bloat_of.emplace(bloat.relation, &bloat);
@@ -111,14 +115,14 @@ void plan_indexes(const Relations &relations, const observed::Server &server,
             std::find(busy.begin(), busy.end(), index.table) != busy.end())
             continue;
         if (!index.valid || !index.ready || !index.live) {
-            tasks.push_back(broken_index_task(relations, index, *table));
+            tasks.push_back(broken_index_task(relations, reading, index, *table));
             continue;
         }
         // The server cannot rebuild the index of an exclusion constraint concurrently.
         const auto bloat = bloat_of.find(index.relation.oid);
         if (bloat != bloat_of.end() && !index.exclusion && worth_rebuilding(*bloat->second) &&
             room_for(server, static_cast<double>(bloat->second->bytes)))
-            tasks.push_back(bloated_index_task(relations, index, *table, *bloat->second));
+            tasks.push_back(bloated_index_task(relations, reading, index, *table, *bloat->second));
     }
 }
 

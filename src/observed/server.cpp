@@ -14,6 +14,12 @@ const Database *Server::current_database() const
     return nullptr;
 }
 
+std::optional<double> Server::counted_seconds(const Database &database) const
+{
+    const std::optional<base::Timestamp> since = database.stats_reset ? database.stats_reset : counting_since;
+    return since ? std::optional((now - *since).seconds()) : std::nullopt;
+}
+
 double Server::setting_number(const std::string &name, double otherwise) const
 {
     const auto found = settings.find(name);

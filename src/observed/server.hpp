@@ -205,6 +205,10 @@ struct Server {
     std::vector<std::string> skipped; // objects passed over because they were locked, with the reason
 
     const Database *current_database() const;
+    // How long the counters of a database have run.  One that was never reset counts since its creation or
+    // the last crash: then the age of the oldest counters bounds the time, and rates come out too low, never
+    // too high.
+    std::optional<double> counted_seconds(const Database &database) const;
     double setting_number(const std::string &name, double otherwise) const; // in the setting's own unit
     bool setting_on(const std::string &name, bool otherwise) const;
 };

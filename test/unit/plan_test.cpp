@@ -344,7 +344,25 @@ TEST(Plan, TheGreatestBenefitFirst)
     read.counters.dead_rows = 20000;
     read.counters.seq_scans = 1000;
     EXPECT_EQ(database.commands(),
-              (Commands{"VACUUM public.many", "VACUUM public.few_but_read", "VACUUM public.few"}));
+              (Commands{"VACUUM public.few_but_read", "VACUUM public.many", "VACUUM public.few"}));
+}
+
+TEST(Plan, ScansCountByTheDay)
+{
+    Database database;
+    database.server.databases.resize(1);
+    database.server.databases[0].current = true;
+    observed::Table &table = database.table(100, "read");
+    table.counters.dead_rows = 1000000; // every other row, of 20,000 pages
+    table.counters.seq_scans = 1000;
+    table.counters.index_scans = 3000000;
+    const auto benefit = [&](double days) {
+        database.server.now = {static_cast<int64_t>(days * 86400e6)};
+        database.server.databases[0].stats_reset = base::Timestamp{0};
+        return plan_tasks(database.relations, database.server, TaskFilter::everything, {})[0].benefit;
+    };
+    EXPECT_DOUBLE_EQ(benefit(100), 0.5 * 8192 * (20000 * (1 + 10) + 30000));
+    EXPECT_DOUBLE_EQ(benefit(0.1), 0.5 * 8192 * (20000.0 * (1 + 1000) + 3000000)) << "not extrapolated";
 }
 
 TEST(Plan, PartitionedTablesAreAnalyzedAsAWhole)

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "maintenance/window.hpp"
@@ -12,39 +14,57 @@ namespace opsrunbook::test {
 
 using maintenance::Candidate;
 
-// What a table looks like to PostgreSQL 19's autovacuum, and the task it would be for us.
-struct ScoredTask {
-    Candidate candidate;
-    double score = 0;
+// What a table looks like to PostgreSQL 19's autovacuum.
+struct TableState {
+    double rows = 0, dead = 0, inserted = 0; // inserted: since the last VACUUM
+    double modified = 0;                     // since the last ANALYZE
+    double xid_age = 0, mxid_age = 0;
+    double unfrozen = 1; // share of its pages
 };
 
-// The score of relation_needs_vacanalyze() in PostgreSQL 19 with all weights 1: the greatest of the ratios to
-// the thresholds; the age's ratio is raised to a power once the failsafe age is reached.
-inline double autovacuum_score(double rows, double dead, double inserted, double modified, double xid_age)
+// The table's state, and the task it would be for us.
+struct ScoredTask {
+    Candidate candidate;
+    TableState state;
+};
+
+// The score of relation_needs_vacanalyze() in PostgreSQL 19 with the default settings, all weights 1 among
+// them: the greatest of the ratios to the thresholds, an age's raised to a power once its failsafe age is
+// reached. Nothing when no threshold is passed: autovacuum leaves the table alone.
+inline std::optional<double> autovacuum_score(const TableState &table)
 {
-    double age = xid_age / 200e6;
-    if (xid_age >= 1.6e9)
-        age = std::pow(age, std::max(1.0, xid_age / 100e6));
-    const double vacuum = dead / (50 + 0.2 * rows), inserts = inserted / (1000 + 0.2 * rows);
-    const double analyze = modified / (50 + 0.1 * rows);
-    return std::max({age, vacuum, inserts, analyze});
+    const auto age_score = [](double age, double limit) {
+        constexpr double failsafe = 1.6e9;
+        const double score = age / limit;
+        return age < failsafe ? score : std::pow(score, std::max(1.0, age / 100e6));
+    };
+    const double score = std::max({age_score(table.xid_age, 200e6), age_score(table.mxid_age, 400e6),
+                                   table.dead / std::min(50 + 0.2 * table.rows, 100e6),
+                                   table.inserted / (1000 + 0.2 * table.rows * table.unfrozen),
+                                   table.modified / (50 + 0.1 * table.rows)});
+    return score > 1 ? std::optional(score) : std::nullopt;
 }
 
 // The comparator: tables in the order of their scores until the next one no longer fits, or, kinder, leaving
 // out what does not fit.
-inline double score_order_benefit(std::vector<ScoredTask> tables, double window, int workers, bool leave_out)
+inline double score_order_benefit(const std::vector<ScoredTask> &tables, double window, int workers,
+                                  bool leave_out)
 {
-    std::stable_sort(tables.begin(), tables.end(),
-                     [](const ScoredTask &a, const ScoredTask &b) { return a.score > b.score; });
+    std::vector<std::pair<double, const Candidate *>> order;
+    for (const ScoredTask &one : tables)
+        if (const auto score = autovacuum_score(one.state))
+            order.emplace_back(*score, &one.candidate);
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto &a, const auto &b) { return a.first > b.first; });
     double left = window * workers, benefit = 0;
-    for (const ScoredTask &one : tables) {
-        if (one.candidate.seconds > left || one.candidate.seconds > window) {
+    for (const auto &[score, candidate] : order) {
+        if (candidate->seconds > left || candidate->seconds > window) {
             if (leave_out)
                 continue;
             break;
         }
-        left -= one.candidate.seconds;
-        benefit += one.candidate.benefit;
+        left -= candidate->seconds;
+        benefit += candidate->benefit;
     }
     return benefit;
 }

@@ -45,7 +45,7 @@ std::vector<ScoredTask> random_tables(std::mt19937 &random, size_t count)
         const double rows = between(1e6, 1e7), dead = rows * between(0.05, 1), scans = between(1, 100);
         ScoredTask one;
         one.candidate = task(static_cast<int64_t>(at), dead * scans / 1e6, rows * between(0.5, 2) / 1e5);
-        one.score = autovacuum_score(rows, dead, rows * unit(random) / 4, dead, 200e6 * unit(random));
+        one.state = {rows, dead, rows * unit(random) / 4, dead, 200e6 * unit(random), 0, 1};
         out.push_back(one);
     }
     return out;

@@ -61,7 +61,7 @@ void temp_files(const Observations &seen, Judge &judge)
     const Database *database = database_seen(seen, judge);
     if (!database)
         return;
-    const std::optional<double> window = window_of(seen.server, *database);
+    const std::optional<double> window = seen.server.counted_seconds(*database);
     const auto bytes = rate(static_cast<double>(database->temp_bytes), window, an_hour);
     if (!bytes)
         return judge.fine(too_short);
@@ -89,7 +89,7 @@ void deadlocks(const Observations &seen, Judge &judge)
     const Database *database = database_seen(seen, judge);
     if (!database)
         return;
-    const std::optional<double> window = window_of(seen.server, *database);
+    const std::optional<double> window = seen.server.counted_seconds(*database);
     const auto per_day = rate(static_cast<double>(database->deadlocks), window, a_day);
     if (!per_day)
         return judge.fine(too_short);
@@ -134,7 +134,7 @@ void conflicts(const Observations &seen, Judge &judge)
     const Database *database = database_seen(seen, judge);
     if (!database)
         return;
-    const std::optional<double> window = window_of(seen.server, *database);
+    const std::optional<double> window = seen.server.counted_seconds(*database);
     const auto per_hour = rate(static_cast<double>(database->conflicts), window, an_hour);
     if (!per_hour)
         return judge.fine(too_short);
