@@ -57,6 +57,8 @@ stop_servers()
     while IFS= read -r pid_file; do
         pid=$(head -n 1 "$pid_file" 2>/dev/null) || continue
         [[ $pid =~ ^[0-9]+$ ]] || continue
+        pkill -CONT -P "$pid" # what a bench has stopped takes no other signal
+        kill -CONT "$pid" 2>/dev/null
         kill -INT "$pid" 2>/dev/null || continue
         for _ in {1..150}; do
             kill -0 "$pid" 2>/dev/null || continue 2

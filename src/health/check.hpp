@@ -19,6 +19,7 @@
 #include "observed/bloat.hpp"
 #include "observed/index_usage.hpp"
 #include "observed/jobs.hpp"
+#include "observed/privileges.hpp"
 #include "observed/relations.hpp"
 #include "observed/server.hpp"
 #include "observed/shapes.hpp"
@@ -50,6 +51,7 @@ struct Observations {
     observed::Relations relations;
     observed::Server server;
     observed::Shapes shapes;
+    observed::Privileges privileges;
     std::vector<observed::Bloat> bloat; // of the largest relations
     observed::Jobs jobs;
     observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping

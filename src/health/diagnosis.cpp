@@ -12,6 +12,7 @@
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/sequences.hpp"
 #include "pg/catalog/server.hpp"
+#include "pg/catalog/privileges.hpp"
 #include "pg/catalog/shapes.hpp"
 #include "pg/catalog/standing.hpp"
 #include "pg/database.hpp"
@@ -155,6 +156,8 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     if (wanted(ids, {"sequence_exhaustion"}))
         pg::read_sequences(seen.server, seen.shapes, seen.relations,
                            named(ids, "sequence_exhaustion") ? SIZE_MAX : sequences_in_a_sweep);
+    if (wanted(ids, {"open_schemas", "definer_search_path"}))
+        seen.privileges = pg::read_privileges(seen.server);
     if (wanted(ids, {"failed_jobs", "scheduler_stopped"}))
         seen.jobs = maintenance::observe_jobs();
     std::vector<Outcome> &outcomes = diagnosis.outcomes;

@@ -16,21 +16,17 @@ CREATE FUNCTION opsrunbook.list_checks(OUT id text, OUT title text, OUT category
     RETURNS SETOF record LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'opsrunbook_list_checks';
 COMMENT ON FUNCTION opsrunbook.list_checks() IS 'the registry of health checks, with default thresholds';
 
-CREATE VIEW opsrunbook.checks AS SELECT * FROM opsrunbook.list_checks();
-COMMENT ON VIEW opsrunbook.checks IS 'every health check: what it looks at, in which unit, from which thresholds, and where its formula comes from';
-GRANT SELECT ON opsrunbook.checks TO PUBLIC;
-
 CREATE VIEW performance.alert_thresholds AS
     SELECT c.metric AS metric_name,
            CASE WHEN t.metric_name IS NULL THEN c.warning ELSE t.warning END AS warning_threshold,
            CASE WHEN t.metric_name IS NULL THEN c.critical ELSE t.critical END AS critical_threshold,
            c.direction, c.unit, coalesce(t.enabled, true) AS enabled, c.title AS description, coalesce(t.object, '') AS object
-    FROM opsrunbook.checks c
+    FROM opsrunbook.list_checks() c
          LEFT JOIN opsrunbook.threshold t ON t.metric_name = c.metric AND t.object = ''
     WHERE c.metric IS NOT NULL
     UNION ALL
     SELECT t.metric_name, t.warning, t.critical, c.direction, c.unit, t.enabled, c.title, t.object
-    FROM opsrunbook.threshold t JOIN opsrunbook.checks c ON c.metric = t.metric_name
+    FROM opsrunbook.threshold t JOIN opsrunbook.list_checks() c ON c.metric = t.metric_name
     WHERE t.object <> '';
 COMMENT ON VIEW performance.alert_thresholds IS 'the thresholds in force; UPDATE a row to change one, INSERT a row with an object (name or pattern with *) for an exception, DELETE a row to go back to the default';
 GRANT SELECT ON performance.alert_thresholds TO pg_monitor;
@@ -44,13 +40,13 @@ BEGIN
         DELETE FROM opsrunbook.threshold t WHERE t.metric_name = OLD.metric_name AND t.object = coalesce(OLD.object, '');
         RETURN OLD;
     END IF;
-    IF NOT EXISTS (SELECT FROM opsrunbook.checks c WHERE c.metric = NEW.metric_name) THEN
+    IF NOT EXISTS (SELECT FROM opsrunbook.list_checks() c WHERE c.metric = NEW.metric_name) THEN
         RAISE EXCEPTION 'metric "%" does not exist', NEW.metric_name USING ERRCODE = 'undefined_object',
             HINT = 'SELECT metric_name FROM performance.alert_thresholds lists the metrics there are.';
     END IF;
     SELECT CASE c.direction WHEN 'above' THEN NEW.critical_threshold < NEW.warning_threshold
                             ELSE NEW.critical_threshold > NEW.warning_threshold END
-        INTO bad_side FROM opsrunbook.checks c WHERE c.metric = NEW.metric_name;
+        INTO bad_side FROM opsrunbook.list_checks() c WHERE c.metric = NEW.metric_name;
     IF bad_side THEN
         RAISE EXCEPTION 'critical threshold % of metric "%" would be reached before warning threshold %',
             NEW.critical_threshold, NEW.metric_name, NEW.warning_threshold USING ERRCODE = 'invalid_parameter_value',

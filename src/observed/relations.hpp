@@ -67,6 +67,7 @@ struct Relation {
 struct TableCounters {
     int64_t seq_scans, seq_rows_read, index_scans, index_rows_fetched; // index scans: summed over its indexes
     int64_t inserted, updated, deleted, hot_updated;
+    int64_t moved; // updates whose new row went to another page; -1: not counted (before 16)
     int64_t live_rows, dead_rows, modified_since_analyze, inserted_since_vacuum;
     int64_t blocks_read, blocks_hit;
     int64_t vacuums, autovacuums, analyzes, autoanalyzes;

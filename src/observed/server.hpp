@@ -95,6 +95,12 @@ struct Checkpoints {
     std::optional<int64_t> wal_since_redo_bytes;
 };
 
+// A small cache of its own beside shared_buffers, as for the status of transactions.
+struct SlruCache {
+    std::string name; // as PostgreSQL 17 spells it: transaction, subtransaction, multixact_member
+    int64_t hits = 0, reads = 0;
+};
+
 struct Wal {
     std::optional<int64_t> bytes_since_reset, full_page_images, buffers_full;
     std::optional<double> since_reset_seconds;
@@ -190,6 +196,7 @@ struct Server {
     std::vector<uint32_t> tables_being_indexed; // an index of theirs is being built right now
     std::optional<Archiver> archiver;
     std::optional<Checkpoints> checkpoints;
+    std::vector<SlruCache> slru_caches;
     std::optional<Wal> wal;
     std::optional<Statements> statements;
     std::optional<StandbyReplay> replay; // on a standby

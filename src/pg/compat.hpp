@@ -22,7 +22,8 @@ extern "C" {
 
 namespace opsrunbook::pg::compat {
 
-// 16 renamed the counters of a table's statistics and added the time of the last scan.
+// 16 renamed the counters of a table's statistics, and added the time of the last scan and the updates that
+// went to another page.
 #if PG_VERSION_NUM >= 160000
 inline int64_t live_rows(const PgStat_StatTabEntry &entry)
 {
@@ -39,6 +40,10 @@ inline int64_t modified_since_analyze(const PgStat_StatTabEntry &entry)
 inline int64_t inserted_since_vacuum(const PgStat_StatTabEntry &entry)
 {
     return entry.ins_since_vacuum;
+}
+inline int64_t moved_rows(const PgStat_StatTabEntry &entry)
+{
+    return entry.tuples_newpage_updated;
 }
 inline TimestampTz last_scan(const PgStat_StatTabEntry &entry)
 {
@@ -84,6 +89,10 @@ inline int64_t modified_since_analyze(const PgStat_StatTabEntry &entry)
 inline int64_t inserted_since_vacuum(const PgStat_StatTabEntry &entry)
 {
     return entry.inserts_since_vacuum;
+}
+inline int64_t moved_rows(const PgStat_StatTabEntry &)
+{
+    return -1;
 }
 inline TimestampTz last_scan(const PgStat_StatTabEntry &)
 {

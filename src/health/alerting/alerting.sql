@@ -24,6 +24,17 @@ CREATE VIEW opsrunbook.user_checks AS
 COMMENT ON VIEW opsrunbook.user_checks IS 'the users'' own checks; their results are rows of category user in opsrunbook.findings()';
 GRANT SELECT ON opsrunbook.user_checks TO pg_monitor;
 
+-- A user's own check is shown to those who may see its results, and to its role.
+CREATE VIEW opsrunbook.checks AS
+    SELECT * FROM opsrunbook.list_checks()
+    UNION ALL
+    SELECT c.name, coalesce(c.description, c.name), 'user', CASE WHEN c.in_score THEN 50 ELSE 0 END, NULL, c.unit, c.direction,
+           c.warning, c.critical, false, coalesce(c.description, 'added by ' || pg_catalog.pg_get_userbyid(c.role)), c.sql
+    FROM opsrunbook.user_check c
+    WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE') OR pg_catalog.pg_has_role(c.role, 'USAGE');
+COMMENT ON VIEW opsrunbook.checks IS 'every health check, the users'' own among them: what it looks at, in which unit, from which thresholds, and where its formula comes from';
+GRANT SELECT ON opsrunbook.checks TO PUBLIC;
+
 CREATE FUNCTION opsrunbook.add_check(name text, sql text, warning numeric, critical numeric, direction text DEFAULT 'above',
     unit text DEFAULT NULL, in_score boolean DEFAULT false, timeout_ms integer DEFAULT 1000, description text DEFAULT NULL)
     RETURNS text LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_add_check';

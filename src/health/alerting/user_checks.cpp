@@ -14,7 +14,7 @@ using base::Error;
 using base::ErrorKind;
 using base::format;
 
-constexpr double points = 50; // of the category's 100 that a CRITICAL takes off
+constexpr double points = 50; // as opsrunbook.checks says; of the category's 100 that a CRITICAL takes off
 constexpr int64_t longest_timeout_ms = 60000;
 
 [[noreturn]] void refuse(std::string message, std::string hint, std::string detail = "")

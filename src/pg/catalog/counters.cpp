@@ -28,6 +28,7 @@ void copy_counters(const PgStat_StatTabEntry *entry, observed::Table &table)
     out.updated = entry->tuples_updated;
     out.deleted = entry->tuples_deleted;
     out.hot_updated = entry->tuples_hot_updated;
+    out.moved = compat::moved_rows(*entry);
     out.live_rows = compat::live_rows(*entry);
     out.dead_rows = compat::dead_rows(*entry);
     out.modified_since_analyze = compat::modified_since_analyze(*entry);

@@ -167,6 +167,7 @@ Server read_server()
     topic(server, "archiver", [&server] { read_archiver(server); });
     topic(server, "checkpoints", [&server] { read_checkpoints(server); });
     topic(server, "WAL", [&server] { read_wal(server); });
+    topic(server, "SLRU caches", [&server] { read_slru_caches(server); });
     topic(server, "pg_stat_statements", [&server] { read_statements(server); });
     topic(server, "progress", [&server] { read_progress(server); });
     topic(server, "standby replay", [&server] { read_standby_replay(server); });

@@ -18,6 +18,7 @@ void read_subscriptions(observed::Server &server);
 void read_archiver(observed::Server &server);
 void read_checkpoints(observed::Server &server);
 void read_wal(observed::Server &server);
+void read_slru_caches(observed::Server &server);
 // statements.cpp
 void read_statements(observed::Server &server);
 

@@ -70,6 +70,19 @@ void read_checkpoints(Server &server)
                                      optional_integer(rows.at(0, "wal_since_redo"))};
 }
 
+void read_slru_caches(Server &server)
+{
+    const Result rows = query(
+        "SELECT CASE name WHEN 'CommitTs' THEN 'commit_timestamp' WHEN 'MultiXactMember' THEN "
+        "'multixact_member'"
+        " WHEN 'MultiXactOffset' THEN 'multixact_offset' WHEN 'Serial' THEN 'serializable'"
+        " WHEN 'Subtrans' THEN 'subtransaction' WHEN 'Xact' THEN 'transaction' ELSE lower(name) END AS name,"
+        " blks_hit, blks_read FROM pg_stat_slru");
+    for (size_t r = 0; r < rows.size(); ++r)
+        server.slru_caches.push_back(
+            {rows.at(r, "name").text(), rows.at(r, "blks_hit").integer(), rows.at(r, "blks_read").integer()});
+}
+
 void read_wal(Server &server)
 {
     const Result rows = query("SELECT wal_bytes::int8 AS bytes, wal_fpi, wal_buffers_full,"
