@@ -22,13 +22,15 @@ struct UsageRecord {
 struct IndexPast {
     std::optional<base::Timestamp> file_created; // by CREATE, REINDEX, a rewrite or a restore
     std::vector<UsageRecord> records;            // the newest counter first
+    std::string standby_use = {}; // "replica (last on ...)": declared standbys that used it within 35 days
 };
 
 struct IndexUsage {
     base::Timestamp now;
     bool in_recovery = false;
     std::optional<base::Timestamp> counted_since; // nothing: not known
-    std::vector<std::string> standbys;            // streaming from here; their use is not counted here
+    std::vector<std::string> standbys;            // streaming from here, not declared: their use is not known
+    std::vector<std::string> silent_standbys;     // declared ones without counts of the last two days
     std::unordered_map<Oid, IndexPast> past;
     OidMap parents; // index of a partition -> index of its parent
 };

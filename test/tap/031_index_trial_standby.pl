@@ -38,10 +38,15 @@ sub import_from { my ($name, $usage) = @_; return "SELECT opsrunbook.import_inde
 
 is(sql("SELECT opsrunbook.declare_standby('replica')"), 't', 'a standby is declared');
 is(sql("SELECT opsrunbook.declare_standby('replica')"), 'f', 'once');
+like(sql("SELECT droppable, reason FROM get_unused_indexes() WHERE indexname = 'event_id'"),
+	qr/^f\|.*whether a declared standby uses it is not known.*: replica/, 'no index is unused before its counts are here');
 used_there('event_id');
 like($standby->safe_psql('postgres', 'SELECT opsrunbook.export_index_usage()', extra_params => [ '-U', 'monitor' ]), qr/event_id/, 'a monitoring role may read the counts');
 is(sql(import_from('replica', export())), '1', 'its counts come to the primary');
 is(sql('SELECT standby, indexname FROM opsrunbook.standby_index_usage', extra_params => [ '-U', 'monitor' ]), 'replica|event_id', 'where they are to be seen');
+like(sql("SELECT droppable, reason FROM get_unused_indexes() WHERE indexname = 'event_id'"),
+	qr/^f\|a standby uses it: replica \(last on 2/, 'and what it uses is not to be dropped');
+unlike(sql("SELECT reason FROM get_unused_indexes() WHERE indexname = 'event_note'"), qr/replica/, 'what it does not use, nobody does');
 like(fails_with($node, "SELECT opsrunbook.start_index_trial('event_id')", '55000', 'an index that it uses is not hidden'),
 	qr/is used on a standby.*DETAIL:\s+It is used on replica \(last on 2.*HINT:.*forget_standby/s, 'with the reason');
 

@@ -325,6 +325,21 @@ TEST(UnusedIndexes, StandbysAreNamed)
     EXPECT_NE(catalog.unused()[0].reason.find("reporting"), std::string::npos);
 }
 
+TEST(UnusedIndexes, DeclaredStandbysHaveASay)
+{
+    Catalog catalog;
+    catalog.index("i", {1});
+    EXPECT_TRUE(catalog.unused()[0].droppable);
+    catalog.seen.index_usage.silent_standbys = {"replica"};
+    EXPECT_FALSE(catalog.unused()[0].droppable) << "nobody knows whether it uses the index";
+    EXPECT_NE(catalog.unused()[0].reason.find("replica"), std::string::npos);
+    catalog.seen.index_usage.silent_standbys.clear();
+    catalog.seen.index_usage.past[catalog.seen.relations.indexes[0].relation.oid].standby_use =
+        "replica (last on Monday)";
+    EXPECT_FALSE(catalog.unused()[0].droppable);
+    EXPECT_EQ(catalog.unused()[0].reason, "a standby uses it: replica (last on Monday)");
+}
+
 TEST(UnusedIndexes, APartitionedIndexIsOne)
 {
     Catalog catalog;
@@ -340,6 +355,9 @@ TEST(UnusedIndexes, APartitionedIndexIsOne)
     ASSERT_EQ(catalog.unused().size(), 1u);
     EXPECT_STREQ(catalog.unused()[0].index->relation.name, "part2");
     EXPECT_NE(catalog.unused()[0].reason.find("part1"), std::string::npos);
+    catalog.seen.relations.indexes[1].scans = 0;
+    catalog.seen.index_usage.past[2001].standby_use = "replica (last on Monday)";
+    EXPECT_EQ(catalog.unused().size(), 2u) << "the whole is in use where a part is";
 }
 
 TEST(QuietSince, GoesBackThroughTheHistory)

@@ -27,6 +27,12 @@ bool long_quiet(const std::optional<Timestamp> &since, Timestamp now)
     return since && (now - *since).seconds() >= enough_days * day;
 }
 
+std::string standby_use(const IndexUsage &usage, const Index &index)
+{
+    const auto past = usage.past.find(index.relation.oid);
+    return past == usage.past.end() ? "" : past->second.standby_use;
+}
+
 // A partitioned index is one: dropped as a whole, and in use when a part of it is.
 struct Whole {
     int64_t scans = 0;
@@ -54,7 +60,7 @@ std::unordered_map<observed::Oid, Whole> wholes(const Relations &relations, cons
         Whole &whole = found[root_of(usage, index.relation.oid)];
         const std::optional<Timestamp> since = quiet_since(index, usage);
         whole.scans += index.scans;
-        if (index.scans > 0 && !long_quiet(since, usage.now)) {
+        if ((index.scans > 0 && !long_quiet(since, usage.now)) || !standby_use(usage, index).empty()) {
             whole.used = true;
             whole.used_part = &index;
         }
@@ -75,6 +81,8 @@ std::string kept_for(const Index &index, const IndexUsage &usage, const observed
         return std::string(needed);
     if (index.unique)
         return "it enforces uniqueness, used by queries or not";
+    if (const std::string standbys = standby_use(usage, index); !standbys.empty())
+        return "a standby uses it: " + standbys;
     if (supporters.contains(index.relation.oid))
         return "a foreign key needs it: without it, each DELETE or key UPDATE of a referenced row reads the "
                "whole "
@@ -96,9 +104,17 @@ void judge_time(UsageVerdict &verdict, const IndexUsage &usage)
                          ? format("no scan in %s", base::duration_text(seconds).c_str())
                          : format("watched for %s only, less than %.0f days: a monthly job may use it",
                                   base::duration_text(seconds).c_str(), enough_days);
+    if (!usage.silent_standbys.empty()) {
+        verdict.droppable = false;
+        verdict.reason +=
+            format("; whether a declared standby uses it is not known, for want of counts of the last "
+                   "two days (opsrunbook.import_index_usage()): %s",
+                   base::join(usage.silent_standbys, ", ").c_str());
+    }
     if (!usage.standbys.empty())
-        verdict.reason += format("; its use on standbys is not counted here, look there too: %s",
-                                 base::join(usage.standbys, ", ").c_str());
+        verdict.reason += format(
+            "; its use on standbys is not counted here, look there too or opsrunbook.declare_standby(): %s",
+            base::join(usage.standbys, ", ").c_str());
 }
 
 } // namespace

@@ -33,11 +33,25 @@ std::vector<std::string> following_standbys()
     const Result rows = query("SELECT DISTINCT r.application_name FROM pg_stat_replication r"
                               " LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid"
                               " WHERE r.state = 'streaming' AND s.slot_type IS DISTINCT FROM 'logical'"
-                              " AND r.application_name NOT IN ('pg_receivewal', 'pg_basebackup') ORDER BY 1");
+                              " AND r.application_name NOT IN ('pg_receivewal', 'pg_basebackup')"
+                              " ORDER BY 1");
     std::vector<std::string> names;
     for (size_t r = 0; r < rows.size(); ++r)
         names.push_back(rows.at(r, size_t{0}).text());
     return names;
+}
+
+void read_declared_standbys(IndexUsage &usage)
+{
+    const Result rows = as_house_owner([] {
+        return query("SELECT name, counted_at > clock_timestamp() - interval '2 days' IS NOT TRUE AS silent"
+                     " FROM opsrunbook.standby ORDER BY name");
+    });
+    for (size_t r = 0; r < rows.size(); ++r) {
+        std::erase(usage.standbys, rows.at(r, "name").text());
+        if (rows.at(r, "silent").boolean())
+            usage.silent_standbys.push_back(rows.at(r, "name").text());
+    }
 }
 
 void read_parents(IndexUsage &usage, const Relations &relations)
@@ -100,6 +114,7 @@ IndexUsage read_index_usage(const Relations &relations, const std::vector<const 
     if (indexes.empty())
         return usage;
     usage.standbys = following_standbys();
+    read_declared_standbys(usage);
     read_parents(usage, relations);
     usage.past.reserve(indexes.size());
     for (const observed::Index *index : indexes) {
@@ -120,6 +135,19 @@ IndexUsage read_index_usage(const Relations &relations, const std::vector<const 
         usage.past[keys.oids[static_cast<size_t>(rows.at(r, "place").integer()) - 1]].records.push_back(
             {*rows.at(r, "counted_from").timestamp(), *rows.at(r, "observed_from").timestamp(),
              *rows.at(r, "observed_until").timestamp(), rows.at(r, "scans").integer()});
+    const Result standbys = as_house_owner([&keys] {
+        return query("SELECT a.place, string_agg(format('%s (last on %s)', u.standby, date_trunc('second', "
+                     "u.used_at)),"
+                     " ', ' ORDER BY u.standby) AS use FROM unnest($1, $2) WITH ORDINALITY a(schemaname, "
+                     "indexname, place)"
+                     " JOIN opsrunbook.standby_index_usage u ON u.schemaname = a.schemaname"
+                     " AND u.indexname = a.indexname AND u.used_at > clock_timestamp() - interval '35 days'"
+                     " GROUP BY a.place",
+                     {keys.schemas, keys.names});
+    });
+    for (size_t r = 0; r < standbys.size(); ++r)
+        usage.past[keys.oids[static_cast<size_t>(standbys.at(r, "place").integer()) - 1]].standby_use =
+            standbys.at(r, "use").text();
     return usage;
 }
 
