@@ -18,6 +18,7 @@ enum class ErrorKind {
     read_only,       // 25006 read_only_sql_transaction
     unsupported,     // 0A000 feature_not_supported
     no_resources,    // 53400 configuration_limit_exceeded
+    work_failed,     // 38000 external_routine_exception: a worker that the caller waited for failed
 };
 
 // Message: short, lower case, no full stop.  Detail: the values.  Hint: what to do, a sentence.

@@ -113,6 +113,23 @@ Sum sum_of(const pg::Result &tasks)
     return sum;
 }
 
+// For a job or a script, which see no notices.  The work of the other tasks is committed.
+void raise_failures(const pg::Result &tasks)
+{
+    const int failed = sum_of(tasks).failed;
+    if (failed == 0)
+        return;
+    std::vector<std::string> failures;
+    for (size_t r = 0; r < tasks.size(); ++r)
+        if (tasks.at(r, "status").text() == "failed")
+            failures.push_back(tasks.at(r, "command").text() + ": " + tasks.at(r, "message").text());
+    throw base::Error(
+        base::ErrorKind::work_failed, format("%d of %zu maintenance tasks failed", failed, tasks.size()),
+        base::join(failures, "\n"),
+        "The others are done. SELECT * FROM opsrunbook.tasks WHERE status = 'failed'; a task that is "
+        "still needed is part of the next run.");
+}
+
 } // namespace
 
 void run_automated_maintenance(const pg::Arguments &, pg::Rows &rows)
@@ -217,6 +234,7 @@ void run_maintenance(const pg::Arguments &arguments)
                           tasks.at(r, "status").text().c_str(), tasks.at(r, "message").text().c_str()));
     if (tasks.empty())
         pg::notice(nothing_to_do);
+    raise_failures(tasks);
 }
 
 void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows)

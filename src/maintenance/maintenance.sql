@@ -146,7 +146,7 @@ COMMENT ON FUNCTION backup_recovery.perform_maintenance() IS 'as run_automated_m
 
 CREATE PROCEDURE opsrunbook.run_maintenance("window" interval DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'opsrunbook_run_maintenance';
-COMMENT ON PROCEDURE opsrunbook.run_maintenance(interval) IS 'as run_automated_maintenance(), and waits for REINDEX CONCURRENTLY too; window: does the best that fits into it and carries the rest over';
+COMMENT ON PROCEDURE opsrunbook.run_maintenance(interval) IS 'as run_automated_maintenance(), and waits for REINDEX CONCURRENTLY too; window: does the best that fits into it and carries the rest over. Tasks that failed make it an error (38000) when everything else is done';
 
 CREATE FUNCTION opsrunbook.plan_maintenance("window" interval DEFAULT NULL, OUT "position" integer, OUT kind text, OUT object_name text,
     OUT command text, OUT reason text, OUT predicted_seconds float8, OUT prediction_basis text, OUT benefit float8, OUT decision text,

@@ -30,6 +30,8 @@ int sqlstate_of(base::ErrorKind kind) noexcept
         return ERRCODE_FEATURE_NOT_SUPPORTED;
     case base::ErrorKind::no_resources:
         return ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+    case base::ErrorKind::work_failed:
+        return ERRCODE_EXTERNAL_ROUTINE_EXCEPTION;
     }
     return ERRCODE_INTERNAL_ERROR;
 }

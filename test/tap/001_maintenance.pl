@@ -83,19 +83,28 @@ is( $node->safe_psql('postgres',
 		"SELECT count(*) FROM opsrunbook.task_start s WHERE NOT EXISTS (SELECT FROM opsrunbook.task_end e WHERE e.task_id = s.task_id AND e.attempt = s.attempt)"),
 	0, 'and writes the end that the killed worker could not');
 
-# An immediate stop in the middle is the same.
-dirty('stopped');
-$holder = $node->background_psql('postgres');
-$holder->query_safe('BEGIN; LOCK TABLE stopped IN ACCESS EXCLUSIVE MODE; SELECT 1');
-$caller = $node->background_psql('postgres', on_error_stop => 0);
-$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
-ok(wait_for($node, "SELECT EXISTS (SELECT FROM opsrunbook.tasks WHERE object_name = 'public.stopped' AND status = 'running')"),
-	'the task is running');
-$node->stop('immediate');
-$holder->{run}->finish;
-$caller->{run}->finish;
-$node->start;
-like(tasks_of('public.stopped', 'status'), qr/^failed$/, 'an immediate stop leaves failed');
+# An immediate stop in the middle is the same, and so is signal 9 for the postmaster.
+for my $end (qw(stopped killed))
+{
+	dirty($end);
+	$holder = $node->background_psql('postgres');
+	$holder->query_safe("BEGIN; LOCK TABLE $end IN ACCESS EXCLUSIVE MODE; SELECT 1");
+	$caller = $node->background_psql('postgres', on_error_stop => 0);
+	$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
+	ok(wait_for($node, "SELECT EXISTS (SELECT FROM opsrunbook.tasks WHERE object_name = 'public.$end' AND status = 'running')"),
+		'the task is running');
+	# A session of psql ends when it finds no server to connect to again.
+	$end eq 'stopped' ? $node->stop('immediate') : $node->kill9;
+	$holder->{run}->finish;
+	$caller->{run}->finish;
+	$end eq 'stopped' ? $node->start : ok(kill_postmaster($node), 'the server is back');
+	like(tasks_of("public.$end", 'status'), qr/^failed$/, "$end: the task has failed");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.tasks WHERE status = 'running'"), 0, "$end: nothing stays running");
+	dirty($end);
+	like(
+		$node->safe_psql('postgres', "SELECT status FROM run_automated_maintenance() WHERE object_name = 'public.$end'"),
+		qr/^completed$/, "$end: the next run does the work");
+}
 
 # A cancelled caller ends its workers.
 dirty('cancelled');
@@ -155,6 +164,15 @@ $node->safe_psql('postgres', "UPDATE pg_index SET indisvalid = false WHERE index
 $node->safe_psql('postgres', 'CALL opsrunbook.run_maintenance()');
 is($node->safe_psql('postgres', "SELECT indisvalid FROM pg_index WHERE indexrelid = 'broken_v'::regclass"), 't', 'CALL waits for it');
 fails_with($node, 'BEGIN; CALL opsrunbook.run_maintenance()', '55000', 'CALL refuses a transaction block');
+
+# What failed is an error of CALL, once the rest is done.
+dirty('beside_a_failure');
+$node->safe_psql('postgres', 'CREATE TABLE doubled AS SELECT 1 AS v FROM generate_series(1, 2)');
+$node->psql('postgres', 'CREATE UNIQUE INDEX CONCURRENTLY doubled_v ON doubled (v)');
+$error = fails_with($node, 'CALL opsrunbook.run_maintenance()', '38000', 'CALL says that a task failed');
+like($error, qr/ERROR:.* 1 of \d+ maintenance tasks failed.*DETAIL:.*doubled_v: .*could not create unique index.*HINT:/s, 'which, and why');
+is(dead('beside_a_failure'), 0, 'the others are done');
+$node->safe_psql('postgres', 'DROP TABLE doubled');
 
 # An empty database divides nothing by zero.
 $node->safe_psql('postgres', 'CREATE DATABASE empty');

@@ -38,6 +38,15 @@ runs('once', 'completed', 1, 'run_once runs');
 runs('toplevel', 'completed', 2, 'VACUUM runs as a top-level statement');
 runs('follower', 'completed', 1, 'a job runs after another one');
 runs('slow', 'failed', 1, 'a job is ended by its timeout');
+
+# Maintenance of which a task fails is a job that fails.
+$node->safe_psql('postgres', 'CREATE TABLE doubled AS SELECT 1 AS v FROM generate_series(1, 2)');
+$node->psql('postgres', 'CREATE UNIQUE INDEX CONCURRENTLY doubled_v ON doubled (v)');
+$node->safe_psql('postgres', "SELECT opsrunbook.run_once('maintenance', 'CALL opsrunbook.run_maintenance()')");
+runs('maintenance', 'failed', 1, 'maintenance of which a task fails is a job that fails');
+like($node->safe_psql('postgres', "SELECT message FROM opsrunbook.job_runs WHERE job_name = 'maintenance'"),
+	qr/maintenance tasks failed/, 'and says so');
+$node->safe_psql('postgres', 'DROP TABLE doubled');
 $node->safe_psql('postgres', "SELECT opsrunbook.unschedule('slow')");
 $node->safe_psql('postgres', "SELECT opsrunbook.unschedule('toplevel')");
 is($node->safe_psql('postgres', "SELECT count(*) FROM hits WHERE job = 'once'"), '1', 'run_once ran once');
