@@ -276,4 +276,91 @@ TEST(CacheAdvice, ACommandOnlyWhereSomethingIsToBeDone)
     EXPECT_EQ(advice(numbers, "table public.cool").action_required, "none");
 }
 
+TEST(SlruCache, EachByItselfFromTenThousandReadsOn)
+{
+    struct Case {
+        int64_t hits, reads;
+        Status status;
+    };
+    for (const Case &c : {Case{0, 9999, Status::ok},
+                          {90000, 10000, Status::ok},
+                          {89999, 10001, Status::warning},
+                          {10000, 10000, Status::warning},
+                          {9999, 10001, Status::critical}}) {
+        Observations seen = counted(a_day);
+        seen.server.slru_caches = {{"subtransaction", c.hits, c.reads}, {"transaction", 1000000, 10000}};
+        EXPECT_EQ(status(seen, "slru_cache"), c.status) << c.hits << "/" << c.reads;
+    }
+    Observations seen = counted(a_day);
+    seen.server.unseen["SLRU caches"] = "permission denied";
+    EXPECT_EQ(status(seen, "slru_cache"), Status::unknown);
+}
+
+TEST(SlruCache, ASettingWhereThereIsOne)
+{
+    Observations seen = counted(a_day);
+    seen.server.slru_caches = {{"subtransaction", 0, 20000}};
+    EXPECT_EQ(first(seen, "slru_cache").object, "subtransaction");
+    EXPECT_EQ(first(seen, "slru_cache").fix,
+              "-- fewer savepoints a transaction, shorter transactions beside them; from PostgreSQL 17 on "
+              "subtransaction_buffers sets its size");
+    seen.server.settings["subtransaction_buffers"] = {"32", "8kB", "default", "postmaster", false};
+    EXPECT_EQ(first(seen, "slru_cache").fix,
+              "ALTER SYSTEM SET subtransaction_buffers = '128'; -- and restart the server");
+    seen.server.settings["subtransaction_buffers"].value = "100";
+    EXPECT_EQ(first(seen, "slru_cache").fix,
+              "ALTER SYSTEM SET subtransaction_buffers = '200'; -- and restart the server");
+}
+
+Observations updated(int64_t rows, int64_t updates, int64_t hot, int64_t moved, int16_t fillfactor = 0)
+{
+    Observations seen = counted(a_day);
+    seen.relations.schemas = {{2200, 10, "public", false, false}};
+    observed::Table table{};
+    table.relation.oid = 20000;
+    table.relation.schema = 2200;
+    table.relation.kind = 'r';
+    table.relation.persistence = 'p';
+    table.relation.options = -1;
+    table.relation.fillfactor = fillfactor;
+    table.relation.name = seen.relations.names.keep("t");
+    table.counters.live_rows = rows;
+    table.counters.updated = updates;
+    table.counters.hot_updated = hot;
+    table.counters.moved = moved;
+    table.last_index = 1;
+    seen.relations.tables.push_back(table);
+    seen.relations.link_table(0);
+    seen.relations.tables.back().last_index = 1;
+    return seen;
+}
+
+TEST(HotUpdates, ManyUpdatesOfTheSameRows)
+{
+    struct Case {
+        int64_t rows, updates, hot;
+        Status status;
+    };
+    for (const Case &c : {Case{1000, 99999, 0, Status::ok},
+                          {1000, 100000, 29999, Status::warning},
+                          {1000, 100000, 30000, Status::ok},
+                          {20000, 100000, 0, Status::warning},
+                          {20001, 100000, 0, Status::ok}})
+        EXPECT_EQ(status(updated(c.rows, c.updates, c.hot, -1), "hot_updates"), c.status)
+            << c.rows << " " << c.updates << " " << c.hot;
+}
+
+TEST(HotUpdates, RoomOnlyWhereItWasMissing)
+{
+    EXPECT_EQ(first(updated(10, 100000, 0, -1), "hot_updates").fix,
+              "ALTER TABLE public.t SET (fillfactor = 75);");
+    EXPECT_EQ(first(updated(10, 100000, 0, 60000), "hot_updates").undo,
+              "ALTER TABLE public.t RESET (fillfactor);");
+    EXPECT_EQ(first(updated(10, 100000, 0, 60000, 60), "hot_updates").fix,
+              "ALTER TABLE public.t SET (fillfactor = 50);");
+    EXPECT_EQ(first(updated(10, 100000, 0, 60000, 60), "hot_updates").undo,
+              "ALTER TABLE public.t SET (fillfactor = 60);");
+    EXPECT_EQ(first(updated(10, 100000, 0, 40000), "hot_updates").fix.rfind("-- is every index", 0), 0U);
+}
+
 } // namespace

@@ -32,7 +32,7 @@ void advise(const Table &table, const std::string &name, Finding &finding)
                              base::quote_literal(name).c_str());
         return;
     }
-    constexpr int least = 50, step = 20;
+    constexpr int least = 50, step = 25;
     finding.cause = no_room
                         ? "pages are full -> the new row goes to another page -> every index gets a new entry"
                         : "pages are full, or an index holds a column that these updates change -> every "
