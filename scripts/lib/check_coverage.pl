@@ -11,7 +11,6 @@ use strict;
 use warnings FATAL => 'all';
 
 my %built_only = (
-	autovacuum_blocked => 'a worker waits for a lock only when it must freeze a table to prevent wraparound',
 	backend_writes => 'judged over a day',
 	checkpoint_age => 'judged from three checkpoint_timeouts on',
 	checkpoints => 'judged over an hour',
