@@ -16,14 +16,12 @@ my %built_only = (
 	checkpoints => 'judged over an hour',
 	conflicts => 'judged over ten minutes',
 	deadlocks => 'judged over an hour',
-	disk_space => 'needs a full file system',
 	dominant_statement => 'needs minutes of one statement',
 	multixact_members => 'needs gigabytes of multixact members',
 	scheduler_stopped => 'judged over minutes',
 	statement_evictions => 'judged over hours',
 	temp_files => 'judged over ten minutes',
 	wal_buffers_full => 'judged over an hour',
-	wal_directory => 'needs gigabytes of WAL',
 );
 my @kinds = ('fires', 'near miss', 'clears');
 
