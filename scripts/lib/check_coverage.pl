@@ -11,24 +11,17 @@ use strict;
 use warnings FATAL => 'all';
 
 my %built_only = (
-	autovacuum_blocked => 'a worker waits for a lock only when it must freeze a table to prevent wraparound',
 	backend_writes => 'judged over a day',
 	checkpoint_age => 'judged from three checkpoint_timeouts on',
 	checkpoints => 'judged over an hour',
 	conflicts => 'judged over ten minutes',
 	deadlocks => 'judged over an hour',
-	disk_space => 'needs a full file system',
 	dominant_statement => 'needs minutes of one statement',
-	index_bloat => 'looks at indexes of 1 GB or more',
-	bloat => 'looks at tables of 1 GB or more',
-	memory_settings => 'its remedy needs a restart',
 	multixact_members => 'needs gigabytes of multixact members',
 	scheduler_stopped => 'judged over minutes',
-	shared_buffers => 'needs a database of 2 GB, and a restart',
 	statement_evictions => 'judged over hours',
 	temp_files => 'judged over ten minutes',
 	wal_buffers_full => 'judged over an hour',
-	wal_directory => 'needs gigabytes of WAL',
 );
 my @kinds = ('fires', 'near miss', 'clears');
 

@@ -19,9 +19,9 @@ struct Bloat {
     int64_t sampled = 0;
     double pct = 0, low_pct = 0, high_pct = 0; // the estimate and its 95 % interval
     double dead_pct = 0, free_pct = 0;         // tables
-    double reserved_pct = 0;                   // tables: the part of free_pct that fillfactor asked for
-    double deleted_pct = 0;                    // indexes: deleted, half-dead and never used pages
-    std::string confidence;                    // high, medium, low; withheld when not measured
+    double reserved_pct = 0; // tables: the part of free_pct that a rewrite would leave free as well
+    double deleted_pct = 0;  // indexes: deleted, half-dead and never used pages
+    std::string confidence;  // high, medium, low; withheld when not measured
 
     bool measured() const { return unmeasured.empty(); }
     double wasted_pct() const { return pct > reserved_pct ? pct - reserved_pct : 0; }

@@ -10,9 +10,11 @@ constexpr int page_bytes = 8192; // BLCKSZ; page_sampler.cpp asserts that the se
 
 struct HeapPage {
     uint32_t block;
-    uint16_t free;     // what the server offers to new rows, as pgstattuple counts it
-    uint16_t dead;     // rows that nobody will see any more, not yet vacuumed
-    uint16_t reserved; // the part of `free` that fillfactor keeps for updates
+    uint16_t free;      // what the server offers to new rows, as pgstattuple counts it
+    uint16_t dead;      // rows that nobody will see any more, not yet vacuumed
+    uint16_t reserve;   // what fillfactor keeps of each page for updates
+    uint16_t rows;      // living or dead
+    uint16_t row_bytes; // of these rows, aligned, with their line pointers
 };
 
 // Rows of a leaf page that share one key, `repeat` times in a row on the page.

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "advice/bloat/estimate.hpp"
+#include "advice/bloat/heap_page.hpp"
 #include "advice/bloat/rebuilt_btree.hpp"
 #include "advice/bloat/recommend.hpp"
 #include "advice/bloat/triage.hpp"
@@ -233,6 +234,24 @@ TEST(Triage, LargestFirstWhenTheLeastDoesNotFit)
     EXPECT_EQ(allotted[0], 0u);
     triage.budget = 0;
     EXPECT_EQ(allot(candidates, triage)[99], 0u);
+}
+
+// What a rewrite leaves free again is not waste.
+TEST(HeapPage, KeepsWhatNoRowFitsInto)
+{
+    constexpr uint16_t narrow = 40, wide = 4500, half = 3972;
+    const auto page = [](uint16_t width, uint16_t rows, uint16_t reserve) {
+        const auto bytes = static_cast<uint16_t>(width * rows);
+        return observed::HeapPage{0, static_cast<uint16_t>(8168 - bytes), 0, reserve, rows, bytes};
+    };
+    EXPECT_EQ(kept_free(page(wide, 1, 0)), 8168 - wide) << "one row of more than half a page";
+    EXPECT_EQ(kept_free(page(half, 2, 0)), 8168 - 2 * half) << "two rows";
+    EXPECT_EQ(kept_free(page(half, 1, 0)), 8168 - 2 * half) << "there is space for a second one";
+    EXPECT_EQ(kept_free(page(narrow, 100, 0)), 8168 % narrow) << "half empty";
+    EXPECT_EQ(kept_free(page(narrow, 100, 4096)), 4096 + (8168 - 4096) % narrow) << "as fillfactor wants it";
+    EXPECT_EQ(kept_free(page(narrow, 190, 4096)), 8168 - 190 * narrow) << "updates used the reserve";
+    EXPECT_EQ(kept_free(page(narrow, 0, 0)), 0) << "an empty page is waste";
+    EXPECT_EQ(kept_free(page(8160, 1, 4096)), 8) << "a row that fillfactor has no place for gets a page";
 }
 
 observed::Bloat bloat_of(double pct, double dead, int64_t bytes, double reserved = 0)

@@ -86,6 +86,9 @@ TEST(Space, Disk)
     EXPECT_FALSE(worst("disk_space", seen).lethal);
     EXPECT_EQ(with_free(1, 100), Status::critical);
     EXPECT_TRUE(worst("disk_space", seen).lethal);
+    EXPECT_NE(worst("disk_space", seen).fix.find("get_storage_usage_stats"), std::string::npos);
+    seen.server.volumes.front().holds = "pg_wal";
+    EXPECT_NE(worst("disk_space", seen).fix.find("'wal_directory'"), std::string::npos);
     EXPECT_EQ(with_free(60, 100), Status::ok);    // disk_space: clears
     EXPECT_EQ(with_free(300, 10000), Status::ok); // 3 % of 10 TB
     seen.server.unseen["disk space of tablespace x"] = "/x: No such file or directory";

@@ -6,7 +6,7 @@ CREATE FUNCTION opsrunbook.measure_bloat(relation regclass, max_pages integer DE
     OUT dead_pct numeric, OUT free_pct numeric, OUT reserved_pct numeric, OUT deleted_pages_pct numeric)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_measure_bloat';
 COMMENT ON FUNCTION opsrunbook.measure_bloat(regclass, integer) IS
-'bloat of one table (dead rows and free space, as pgstattuple''s dead_tuple_percent + free_percent) or btree index (what a REINDEX would give back), in percent of its size, with a 95 % interval; a relation of at most max_pages pages (default 2000) is read completely, of a larger one at most max_pages (default 3000) are sampled; reserved_pct: the part of free_pct that fillfactor asked for; NULL with the reason where it cannot be measured. Waits for no lock';
+'bloat of one table (dead rows and free space, as pgstattuple''s dead_tuple_percent + free_percent) or btree index (what a REINDEX would give back), in percent of its size, with a 95 % interval; a relation of at most max_pages pages (default 2000) is read completely, of a larger one at most max_pages (default 3000) are sampled; reserved_pct: the part of free_pct that no rewrite would give back, because fillfactor asked for it or another row of that width does not fit; NULL with the reason where it cannot be measured. Waits for no lock';
 
 CREATE FUNCTION opsrunbook.estimate_bloat(page_budget integer DEFAULT 100000,
     OUT schemaname name, OUT tablename name, OUT table_bytes bigint, OUT table_size text, OUT bloat_bytes bigint, OUT bloat_size text,
@@ -15,7 +15,7 @@ CREATE FUNCTION opsrunbook.estimate_bloat(page_budget integer DEFAULT 100000,
     OUT free_pct numeric, OUT reserved_pct numeric, OUT reason text, OUT toast_of text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_estimate_bloat';
 COMMENT ON FUNCTION opsrunbook.estimate_bloat(integer) IS
-'bloat of every user table and its TOAST table, most wasted bytes first, reading at most page_budget pages in all; table_bytes: the main file, without indexes and TOAST; bloat_pct: dead rows and free space in percent of it, the part that fillfactor reserves (reserved_pct) included; recommendation: does not hold the reserved part against the table; confidence: high (interval within 1 point on each side), medium (3), low, withheld (see reason)';
+'bloat of every user table and its TOAST table, most wasted bytes first, reading at most page_budget pages in all; table_bytes: the main file, without indexes and TOAST; bloat_pct: dead rows and free space in percent of it, the part that fillfactor reserves or that is too narrow for another row (reserved_pct) included; recommendation: does not hold the reserved part against the table; confidence: high (interval within 1 point on each side), medium (3), low, withheld (see reason)';
 
 CREATE VIEW performance.table_bloat_analysis AS SELECT * FROM opsrunbook.estimate_bloat();
 COMMENT ON VIEW performance.table_bloat_analysis IS 'bloat of the user tables measured by sampling their pages, with a 95 % interval, most wasted bytes first; a table that could not be measured says why (reason)';

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "advice/bloat/estimate.hpp"
+#include "advice/bloat/heap_page.hpp"
 #include "advice/bloat/rebuilt_btree.hpp"
 #include "base/text.hpp"
 #include "pg/storage/page_sampler.hpp"
@@ -90,7 +91,7 @@ void measure_heap(pg::PageSampler &sampler, const SamplingLimits &limits, Bloat 
     bloat.high_pct = clamped(estimate.mean + estimate.half_width);
     bloat.dead_pct = clamped(mean([](const HeapPage &page) { return percent(page.dead); }).mean);
     bloat.free_pct = clamped(mean([](const HeapPage &page) { return percent(page.free); }).mean);
-    bloat.reserved_pct = clamped(mean([](const HeapPage &page) { return percent(page.reserved); }).mean);
+    bloat.reserved_pct = clamped(mean([](const HeapPage &page) { return percent(kept_free(page)); }).mean);
 }
 
 // What the pages read so far would be after a rebuild: in percent of a page, each.

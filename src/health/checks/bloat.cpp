@@ -112,9 +112,9 @@ constexpr Check checks[] = {
         .critical = 50,
         .explanation =
             "Dead rows and free space of tables of 1 GB and more, where they waste at least 1 GB beyond "
-            "what fillfactor reserves, measured by sampling pages. Free space is reused by new rows; it "
-            "costs cache, scans and backups until then.",
-        .source = "pgstattuple's dead_tuple_percent + free_percent - the part that fillfactor reserves",
+            "what fillfactor reserves and what is too narrow for another row, measured by sampling pages. "
+            "Free space is reused by new rows; it costs cache, scans and backups until then.",
+        .source = "pgstattuple's dead_tuple_percent + free_percent - what a rewrite would leave free as well",
         .evaluate = table_bloat,
     },
     {

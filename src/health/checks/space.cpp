@@ -48,7 +48,11 @@ void disk_space(const Observations &seen, Judge &judge)
         finding->cause = volume.holds.find("pg_wal") != std::string::npos
                              ? "no space for WAL -> the server stops with a PANIC"
                              : "no space for data -> statements that write fail";
-        finding->fix = "SELECT * FROM get_storage_usage_stats() ORDER BY size_bytes DESC LIMIT 20;";
+        // on a file system of its own, pg_wal is filled by those who make the server keep WAL
+        finding->fix = volume.holds.starts_with("pg_wal")
+                           ? "SELECT * FROM opsrunbook.findings(ARRAY['wal_directory', 'replication_slots', "
+                             "'inactive_slots', 'archiving', 'archive_backlog', 'checkpoint_age']);"
+                           : "SELECT * FROM get_storage_usage_stats() ORDER BY size_bytes DESC LIMIT 20;";
     }
     judge.fine(base::join(lines, "; "));
 }

@@ -53,6 +53,17 @@ uint16_t dead_bytes(::Relation heap, Buffer buffer, Page page, uint32_t block, S
     return static_cast<uint16_t>(dead);
 }
 
+void count_rows(Page page, observed::HeapPage &out)
+{
+    const OffsetNumber last = PageGetMaxOffsetNumber(page);
+    for (OffsetNumber offset = FirstOffsetNumber; offset <= last; ++offset)
+        if (const ItemId item = PageGetItemId(page, offset); ItemIdIsNormal(item)) {
+            ++out.rows;
+            out.row_bytes =
+                static_cast<uint16_t>(out.row_bytes + MAXALIGN(ItemIdGetLength(item)) + sizeof(ItemIdData));
+        }
+}
+
 } // namespace
 
 std::vector<observed::HeapPage> read_heap_pages(::Relation heap, BufferAccessStrategy ring,
@@ -81,8 +92,9 @@ std::vector<observed::HeapPage> read_heap_pages(::Relation heap, BufferAccessStr
                 const uint16_t free = free_bytes(page);
                 const uint16_t dead =
                     all_visible ? uint16_t{0} : dead_bytes(heap, buffer, page, block, &dirty);
+                out[read] = {block, free, dead, reserve, 0, 0};
+                count_rows(page, out[read++]);
                 UnlockReleaseBuffer(buffer);
-                out[read++] = {block, free, dead, std::min(free, reserve)};
             }
             CHECK_FOR_INTERRUPTS();
             return read;
