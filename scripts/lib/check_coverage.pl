@@ -11,17 +11,7 @@ use strict;
 use warnings FATAL => 'all';
 
 my %built_only = (
-	backend_writes => 'judged over a day',
-	checkpoint_age => 'judged from three checkpoint_timeouts on',
-	checkpoints => 'judged over an hour',
-	conflicts => 'judged over ten minutes',
-	deadlocks => 'judged over an hour',
-	dominant_statement => 'needs minutes of one statement',
 	multixact_members => 'needs gigabytes of multixact members',
-	scheduler_stopped => 'judged over minutes',
-	statement_evictions => 'judged over hours',
-	temp_files => 'judged over ten minutes',
-	wal_buffers_full => 'judged over an hour',
 );
 my @kinds = ('fires', 'near miss', 'clears');
 

@@ -139,9 +139,11 @@ void backend_writes(const Observations &seen, Judge &judge)
             .add("buffers_by_backends", server.checkpoints->buffers_by_backends)
             .add("window_seconds", window);
         // the queue has a place for each shared buffer
-        const double blocks = server.setting_number("shared_buffers", 16384);
+        constexpr double usual_blocks = 16384;
+        const double blocks =
+            std::max(usual_blocks, 2 * server.setting_number("shared_buffers", usual_blocks));
         const SettingChange change =
-            change_setting(server, "shared_buffers", format("%.0fMB", blocks * 8192 * 2 / megabyte));
+            change_setting(server, "shared_buffers", format("%.0fMB", blocks * 8192 / megabyte));
         finding->fix = change.fix;
         finding->undo = change.undo;
     }
