@@ -16,7 +16,7 @@ sub severity
 {
 	my ($check, $object) = @_;
 	return $node->safe_psql('postgres',
-		"SELECT coalesce(max(severity), 'OK') FROM opsrunbook.findings(ARRAY['$check']) WHERE object = '$object'");
+		"SELECT coalesce(max(severity), 'OK') FROM opsrunbook.findings(ARRAY['$check']) WHERE coalesce(object, '') = '$object'");
 }
 
 sub threshold
@@ -62,6 +62,18 @@ $node->safe_psql('postgres',
 is(severity('mxid_age', 'postgres'), 'WARNING', 'mxid_age: fires: older than the threshold');
 freeze_as_told('mxid_age');
 is(severity('mxid_age', 'postgres'), 'OK', 'mxid_age: clears: as told');
+
+# Their members: two each, 52,352 of them a file of 256 kB, of which there can be 82,041
+threshold('multixact_members_pct', 100 * 2.5 / 82041);
+is(severity('multixact_members', ''), 'OK', 'multixact_members: near miss: two files at most');
+$node->safe_psql('postgres',
+	'DO $$ BEGIN FOR i IN 1 .. 90000 LOOP PERFORM FROM t FOR KEY SHARE; BEGIN UPDATE t SET n = n + 1; EXCEPTION WHEN division_by_zero THEN NULL; END; COMMIT; END LOOP; END $$');
+is(severity('multixact_members', ''), 'WARNING', 'multixact_members: fires: more of them');
+like($node->safe_psql('postgres', "SELECT fix FROM opsrunbook.findings('{multixact_members}')"), qr/in every database: VACUUM \(FREEZE\)/, 'with its remedy');
+$node->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS true');
+$node->safe_psql($_, 'VACUUM (FREEZE)') for qw(template0 template1 postgres);
+$node->safe_psql('postgres', 'ALTER DATABASE template0 ALLOW_CONNECTIONS false; CHECKPOINT');
+is(severity('multixact_members', ''), 'OK', 'multixact_members: clears: as told');
 
 # An old snapshot
 threshold('xmin_age', 1000);

@@ -51,7 +51,6 @@ Outcome run(const Observations &seen, const char *id)
     return evaluate(seen, Thresholds(), {id}).front();
 }
 
-// bloat: fires
 TEST(BloatCheck, FiresOnDeadRows)
 {
     const Outcome outcome = run(planted(bloat_of(false, 55, 4 * gb, 40)), "bloat");
@@ -63,7 +62,6 @@ TEST(BloatCheck, FiresOnDeadRows)
     EXPECT_EQ(run(planted(bloat_of(false, 35, 4 * gb, 30)), "bloat").status, Status::warning);
 }
 
-// bloat: near miss, index_bloat: near miss
 TEST(BloatCheck, NearMisses)
 {
     EXPECT_EQ(run(planted(bloat_of(false, 29, 100 * gb)), "bloat").status, Status::ok) << "share too small";
@@ -73,7 +71,6 @@ TEST(BloatCheck, NearMisses)
     EXPECT_EQ(run(Observations(), "bloat").status, Status::ok);
 }
 
-// bloat: clears, index_bloat: clears
 TEST(BloatCheck, AfterTheRemedy)
 {
     EXPECT_EQ(run(planted(bloat_of(false, 5, 2 * gb)), "bloat").status, Status::ok) << "after VACUUM FULL";
@@ -108,7 +105,6 @@ TEST(BloatCheck, OutOfBudgetIsOneUnknown)
     EXPECT_NE(outcome.findings[0].message.find("2 indexes"), std::string::npos);
 }
 
-// index_bloat: fires
 TEST(IndexBloatCheck, FiresWithRebuild)
 {
     const Outcome outcome = run(planted(bloat_of(true, 45, 4 * gb)), "index_bloat");

@@ -90,10 +90,8 @@ TEST(Memory, Commitment)
 {
     Observations seen = healthy(); // 128 MB + 100 * 4 MB of 16 GB
     EXPECT_EQ(status("memory_settings", seen), Status::ok);
-    // memory_settings: near miss
     seen.server.memory_bytes = int64_t{1} << 30;
     EXPECT_EQ(status("memory_settings", seen), Status::ok);
-    // memory_settings: fires
     set(seen, "work_mem", "16384", "configuration file", "user");
     EXPECT_EQ(status("memory_settings", seen), Status::warning);
     EXPECT_NE(worst("memory_settings", seen).fix.find("work_mem"), std::string::npos);
@@ -113,18 +111,15 @@ TEST(Memory, SharedBuffersNeverTuned)
 {
     Observations seen = healthy();
     seen.server.settings["shared_buffers"].context = "postmaster";
-    // shared_buffers: near miss
     seen.server.database_bytes = int64_t{2} << 30; // 16 times
     EXPECT_EQ(status("shared_buffers", seen), Status::ok);
     seen.server.database_bytes = int64_t{8} << 30;
-    // shared_buffers: fires
     const Finding finding = worst("shared_buffers", seen);
     EXPECT_EQ(finding.status, Status::warning);
     EXPECT_EQ(finding.fix, "ALTER SYSTEM SET shared_buffers = '4096MB'; -- and restart the server");
     seen.server.memory_bytes = int64_t{2} << 30; // a small machine
     EXPECT_EQ(status("shared_buffers", seen), Status::ok);
     seen.server.memory_bytes = int64_t{16} << 30;
-    // shared_buffers: clears
     set(seen, "shared_buffers", "32768");
     EXPECT_EQ(status("shared_buffers", seen), Status::ok);
 }

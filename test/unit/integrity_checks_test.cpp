@@ -78,9 +78,7 @@ TEST(Space, Disk)
         seen.server.volumes = {{"data directory, pg_wal", "/data", total_gb * gigabyte, free_gb * gigabyte}};
         return status("disk_space", seen);
     };
-    // disk_space: near miss
     EXPECT_EQ(with_free(15, 100), Status::ok);
-    // disk_space: fires
     EXPECT_EQ(with_free(14, 100), Status::warning);
     EXPECT_EQ(with_free(4, 100), Status::critical);
     EXPECT_FALSE(worst("disk_space", seen).lethal);

@@ -64,16 +64,13 @@ TEST(SchedulerStopped, OnlyWhereJobsWait)
 {
     Observations seen = with_jobs({});
     EXPECT_EQ(status("scheduler_stopped", seen), Status::ok);
-    // scheduler_stopped: fires
     seen.jobs.scheduler_running = false;
     EXPECT_EQ(status("scheduler_stopped", seen), Status::warning); // it comes back by itself
-    // scheduler_stopped: near miss
     seen.jobs.enabled = 0;
     EXPECT_EQ(status("scheduler_stopped", seen), Status::ok);
     seen.jobs.enabled = 1;
     seen.server.in_recovery = true;
     EXPECT_EQ(status("scheduler_stopped", seen), Status::ok);
-    // scheduler_stopped: clears
     seen.server.in_recovery = false;
     EXPECT_EQ(status("scheduler_stopped", seen), Status::warning);
     seen.jobs.scheduler_running = true;

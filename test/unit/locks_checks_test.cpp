@@ -122,12 +122,10 @@ TEST(BlockedSessions, BehindAPreparedTransaction)
 
 TEST(AutovacuumBlocked, OnlyAWorkerThatWaitsForLong)
 {
-    // autovacuum_blocked: near miss
     Session worker = session(2, {1}, 4 * 60);
     EXPECT_EQ(judge(with({session(1), worker}), "autovacuum_blocked").status, Status::ok);
     worker.wait_seconds = 6 * 60;
     EXPECT_EQ(judge(with({session(1), worker}), "autovacuum_blocked").status, Status::ok); // a client
-    // autovacuum_blocked: fires
     worker.kind = "autovacuum worker";
     const Outcome outcome = judge(with({session(1), worker}), "autovacuum_blocked");
     EXPECT_EQ(outcome.status, Status::warning);

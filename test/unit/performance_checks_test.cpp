@@ -76,7 +76,6 @@ TEST(TempFiles, GigabytesAnHour)
         int64_t bytes;
         Status status;
     };
-    // temp_files: near miss, temp_files: fires, temp_files: clears
     for (const Case &c : {Case{30 * a_day, 100 * gigabyte, Status::ok},
                           {a_day, 30 * gigabyte, Status::warning},
                           {a_day, 600 * gigabyte, Status::critical},
@@ -97,11 +96,9 @@ TEST(TempFiles, GigabytesAnHour)
 TEST(Deadlocks, ARateAndNotTheLifetimeCounter)
 {
     Observations seen = counted(365 * a_day);
-    // deadlocks: near miss
     database_of(seen).deadlocks = 1000; // less than three a day
     EXPECT_EQ(status(seen, "deadlocks"), Status::ok);
     seen = counted(10 * a_day);
-    // deadlocks: fires
     database_of(seen).deadlocks = 60;
     EXPECT_EQ(status(seen, "deadlocks"), Status::warning);
     database_of(seen).deadlocks = 2000;
@@ -147,9 +144,7 @@ TEST(Conflicts, OnAStandbyOnly)
 {
     Observations seen = counted(10 * an_hour);
     database_of(seen).conflicts = 50;
-    // conflicts: near miss
     EXPECT_EQ(status(seen, "conflicts"), Status::ok);
-    // conflicts: fires
     seen.server.in_recovery = true;
     EXPECT_EQ(status(seen, "conflicts"), Status::warning);
     EXPECT_NE(first(seen, "conflicts").fix.find("hot_standby_feedback = on"), std::string::npos);
@@ -201,11 +196,9 @@ TEST(SlowStatements, MeanCallsAndShare)
 
 TEST(DominantStatement, HalfOfTheTimeWhereItMatters)
 {
-    // dominant_statement: fires
     EXPECT_EQ(status(running(statement(1000, 100), 150000), "dominant_statement"), Status::warning);
     // dominant_statement: clears when it takes less
     EXPECT_EQ(status(running(statement(1000, 100), 250000), "dominant_statement"), Status::ok);
-    // dominant_statement: near miss
     EXPECT_EQ(status(running(statement(1000000, 5), 5000001), "dominant_statement"), Status::ok); // fast
     EXPECT_EQ(status(running(statement(10, 100), 1001), "dominant_statement"), Status::ok); // a second in all
 }
@@ -222,14 +215,11 @@ TEST(StatementEvictions, ByTheHour)
 {
     Observations seen = running(statement(1, 1), 1);
     seen.server.settings["pg_stat_statements.max"].value = "1000";
-    // statement_evictions: near miss
     seen.server.statements->evicted = 30;
     EXPECT_EQ(status(seen, "statement_evictions"), Status::ok); // since when is not known
-    // statement_evictions: fires
     seen.server.statements->since_reset_seconds = 10 * an_hour;
     EXPECT_EQ(status(seen, "statement_evictions"), Status::warning);
     EXPECT_NE(first(seen, "statement_evictions").fix.find("max = 2000"), std::string::npos);
-    // statement_evictions: clears
     seen.server.statements->since_reset_seconds = 100 * an_hour;
     EXPECT_EQ(status(seen, "statement_evictions"), Status::ok);
 }

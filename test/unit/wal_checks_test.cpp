@@ -27,7 +27,6 @@ TEST(Checkpoints, ForcedByWal)
         double hours, wal_gb;
         Status expected;
     };
-    // checkpoints: near miss, checkpoints: fires, checkpoints: clears
     const Case cases[] = {
         {0, 0, 100, 0, Status::ok},
         {80, 20, 24, 20, Status::ok},         // at the threshold
@@ -61,10 +60,8 @@ TEST(CheckpointAge, IdleServersNeedNone)
     seen.server.checkpoints->since_redo_seconds = 86400 * 30;
     seen.server.checkpoints->wal_since_redo_bytes = 1 << 20;
     EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
-    // checkpoint_age: fires
     seen.server.checkpoints->wal_since_redo_bytes = 100 << 20;
     EXPECT_EQ(status("checkpoint_age", seen), Status::critical);
-    // checkpoint_age: near miss
     seen.server.checkpoints->since_redo_seconds = 570; // the longest that spread checkpoints make it
     EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
     seen.server.checkpoints->since_redo_seconds = 1900;
@@ -80,10 +77,8 @@ TEST(BackendWrites, RateNotLifetime)
 {
     Observations seen = healthy();
     seen.server.checkpoints->since_reset_seconds = 3600 * 24;
-    // backend_writes: near miss
     seen.server.checkpoints->fsyncs_by_backends = 3; // in a day
     EXPECT_EQ(status("backend_writes", seen), Status::ok);
-    // backend_writes: fires
     seen.server.checkpoints->fsyncs_by_backends = 48;
     EXPECT_EQ(status("backend_writes", seen), Status::warning);
     seen.server.checkpoints->since_reset_seconds = 3600 * 24 * 30; // backend_writes: clears when it stops
@@ -97,10 +92,8 @@ TEST(WalBuffersFull, SustainedOnly)
 {
     Observations seen = healthy();
     seen.server.wal->buffers_full = 100000;
-    // wal_buffers_full: near miss
     seen.server.wal->since_reset_seconds = 60; // a restore just now
     EXPECT_EQ(status("wal_buffers_full", seen), Status::ok);
-    // wal_buffers_full: fires
     seen.server.wal->since_reset_seconds = 3600;
     EXPECT_EQ(status("wal_buffers_full", seen), Status::warning);
     // wal_buffers_full: clears when it does not go on
@@ -111,10 +104,8 @@ TEST(WalBuffersFull, SustainedOnly)
 TEST(WalDirectory, BeyondWhatSettingsExplain)
 {
     Observations seen = healthy();
-    // wal_directory: near miss
     seen.server.wal->directory_bytes = 2 * gigabyte;
     EXPECT_EQ(status("wal_directory", seen), Status::ok); // at the threshold
-    // wal_directory: fires
     seen.server.wal->directory_bytes = 3 * gigabyte;
     EXPECT_EQ(status("wal_directory", seen), Status::warning);
     set(seen, "wal_keep_size", "2048");
