@@ -97,7 +97,7 @@ TEST(Memory, Commitment)
     EXPECT_NE(worst("memory_settings", seen).fix.find("work_mem"), std::string::npos);
     set(seen, "work_mem", "65536");
     EXPECT_EQ(status("memory_settings", seen), Status::critical);
-    // memory_settings: clears with the work_mem that its fix proposes
+    // clears with the work_mem that its fix proposes
     const std::string fix = worst("memory_settings", seen).fix;
     const size_t quote = fix.find('\'');
     ASSERT_NE(quote, std::string::npos) << fix;

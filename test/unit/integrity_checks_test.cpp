@@ -87,7 +87,7 @@ TEST(Space, Disk)
     EXPECT_NE(worst("disk_space", seen).fix.find("get_storage_usage_stats"), std::string::npos);
     seen.server.volumes.front().holds = "pg_wal";
     EXPECT_NE(worst("disk_space", seen).fix.find("'wal_directory'"), std::string::npos);
-    EXPECT_EQ(with_free(60, 100), Status::ok);    // disk_space: clears
+    EXPECT_EQ(with_free(60, 100), Status::ok);    // clears
     EXPECT_EQ(with_free(300, 10000), Status::ok); // 3 % of 10 TB
     seen.server.unseen["disk space of tablespace x"] = "/x: No such file or directory";
     EXPECT_EQ(status("disk_space", seen), Status::unknown);
@@ -115,7 +115,7 @@ TEST(Space, MultixactMembers)
     EXPECT_EQ(status("multixact_members", seen), Status::warning);
     seen.server.multixact_member_bytes = int64_t{16} << 30;
     EXPECT_EQ(status("multixact_members", seen), Status::critical);
-    seen.server.multixact_member_bytes = 262144; // multixact_members: clears when VACUUM let go of them
+    seen.server.multixact_member_bytes = 262144; // clears when VACUUM let go of them
     EXPECT_EQ(status("multixact_members", seen), Status::ok);
     seen.server.multixact_member_bytes.reset();
     EXPECT_EQ(status("multixact_members", seen), Status::unknown);

@@ -132,7 +132,7 @@ TEST(AutovacuumBlocked, OnlyAWorkerThatWaitsForLong)
     EXPECT_EQ(outcome.findings.at(0).fix, "SELECT pg_terminate_backend(1);");
     worker.wait_seconds = 61 * 60;
     EXPECT_EQ(judge(with({session(1), worker}), "autovacuum_blocked").status, Status::critical);
-    // autovacuum_blocked: clears when the session that holds the lock is gone
+    // clears when the session that holds the lock is gone
     worker.blocked_by.clear();
     EXPECT_EQ(judge(with({worker}), "autovacuum_blocked").status, Status::ok);
 }

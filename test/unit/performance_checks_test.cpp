@@ -103,7 +103,7 @@ TEST(Deadlocks, ARateAndNotTheLifetimeCounter)
     EXPECT_EQ(status(seen, "deadlocks"), Status::warning);
     database_of(seen).deadlocks = 2000;
     EXPECT_EQ(status(seen, "deadlocks"), Status::critical);
-    // deadlocks: clears when the statements lock in one order and time goes by
+    // clears when the statements lock in one order and time goes by
     seen = counted(30 * a_day);
     database_of(seen).deadlocks = 60;
     EXPECT_EQ(status(seen, "deadlocks"), Status::ok);
@@ -150,7 +150,7 @@ TEST(Conflicts, OnAStandbyOnly)
     EXPECT_NE(first(seen, "conflicts").fix.find("hot_standby_feedback = on"), std::string::npos);
     seen.server.settings["hot_standby_feedback"].value = "on";
     EXPECT_NE(first(seen, "conflicts").fix.find("max_standby_streaming_delay"), std::string::npos);
-    // conflicts: clears when they are rarer
+    // clears when they are rarer
     database_of(seen).conflicts = 10;
     EXPECT_EQ(status(seen, "conflicts"), Status::ok);
 }
@@ -197,7 +197,7 @@ TEST(SlowStatements, MeanCallsAndShare)
 TEST(DominantStatement, HalfOfTheTimeWhereItMatters)
 {
     EXPECT_EQ(status(running(statement(1000, 100), 150000), "dominant_statement"), Status::warning);
-    // dominant_statement: clears when it takes less
+    // clears when it takes less
     EXPECT_EQ(status(running(statement(1000, 100), 250000), "dominant_statement"), Status::ok);
     EXPECT_EQ(status(running(statement(1000000, 5), 5000001), "dominant_statement"), Status::ok); // fast
     EXPECT_EQ(status(running(statement(10, 100), 1001), "dominant_statement"), Status::ok); // a second in all

@@ -66,7 +66,7 @@ TEST(CheckpointAge, IdleServersNeedNone)
     EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
     seen.server.checkpoints->since_redo_seconds = 1900;
     EXPECT_EQ(status("checkpoint_age", seen), Status::warning);
-    seen.server.checkpoints->since_redo_seconds = 10; // checkpoint_age: clears with a CHECKPOINT
+    seen.server.checkpoints->since_redo_seconds = 10; // clears with a CHECKPOINT
     EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
     seen.server.checkpoints->since_redo_seconds = 1900;
     set(seen, "checkpoint_timeout", "3600");
@@ -81,7 +81,7 @@ TEST(BackendWrites, RateNotLifetime)
     EXPECT_EQ(status("backend_writes", seen), Status::ok);
     seen.server.checkpoints->fsyncs_by_backends = 48;
     EXPECT_EQ(status("backend_writes", seen), Status::warning);
-    seen.server.checkpoints->since_reset_seconds = 3600 * 24 * 30; // backend_writes: clears when it stops
+    seen.server.checkpoints->since_reset_seconds = 3600 * 24 * 30; // clears when it stops
     EXPECT_EQ(status("backend_writes", seen), Status::ok);
     seen.server.checkpoints->since_reset_seconds = 3600 * 24;
     seen.server.version = 170004; // there the counter contains index builds
@@ -96,7 +96,7 @@ TEST(WalBuffersFull, SustainedOnly)
     EXPECT_EQ(status("wal_buffers_full", seen), Status::ok);
     seen.server.wal->since_reset_seconds = 3600;
     EXPECT_EQ(status("wal_buffers_full", seen), Status::warning);
-    // wal_buffers_full: clears when it does not go on
+    // clears when it does not go on
     seen.server.wal->since_reset_seconds = 86400;
     EXPECT_EQ(status("wal_buffers_full", seen), Status::ok);
 }
@@ -117,7 +117,7 @@ TEST(WalDirectory, BeyondWhatSettingsExplain)
     slot.retained_bytes = 3 * gigabyte;
     seen.server.slots = {slot};
     EXPECT_EQ(worst("wal_directory", seen).fix, "SELECT pg_drop_replication_slot('s');");
-    // wal_directory: clears when the slot is gone and a checkpoint came by
+    // clears when the slot is gone and a checkpoint came by
     seen.server.slots.clear();
     seen.server.wal->directory_bytes = gigabyte;
     EXPECT_EQ(status("wal_directory", seen), Status::ok);
