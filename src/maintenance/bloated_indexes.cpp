@@ -76,13 +76,4 @@ std::vector<observed::Bloat> measure_worn_indexes(const observed::Relations &rel
     return measured;
 }
 
-std::vector<PlannedTask> observed_plan(const observed::Relations &relations, const observed::Server &server,
-                                       TaskFilter filter)
-{
-    std::vector<observed::Bloat> index_bloat;
-    if (filter == TaskFilter::everything)
-        index_bloat = measure_worn_indexes(relations);
-    return plan_tasks(relations, server, filter, index_bloat);
-}
-
 } // namespace opsrunbook::maintenance

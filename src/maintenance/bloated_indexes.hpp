@@ -9,8 +9,4 @@ namespace opsrunbook::maintenance {
 // seconds, the most suspicious first.
 std::vector<observed::Bloat> measure_worn_indexes(const observed::Relations &relations);
 
-// plan_tasks() with what it takes to measure.
-std::vector<PlannedTask> observed_plan(const observed::Relations &relations, const observed::Server &server,
-                                       TaskFilter filter);
-
 } // namespace opsrunbook::maintenance

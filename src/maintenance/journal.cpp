@@ -22,6 +22,13 @@ Value text_or_null(const std::string &text)
     return text.empty() ? Value() : Value(text);
 }
 
+// Other tasks of run $1 that are at the table of task t now.
+const std::string others_at_the_table =
+    "SELECT FROM opsrunbook.run_task o JOIN opsrunbook.task x ON x.id = o.task_id"
+    " JOIN opsrunbook.task_start b ON b.task_id = x.id AND b.run_id = $1"
+    " WHERE o.run_id = $1 AND x.relation = t.relation AND x.id <> t.id AND NOT EXISTS (SELECT FROM"
+    " opsrunbook.task_end d WHERE d.task_id = b.task_id AND d.attempt = b.attempt)";
+
 } // namespace
 
 bool house_stands()
@@ -107,10 +114,18 @@ void write_decision(int64_t run_id, int64_t task_id, std::optional<int> position
           {run_id, task_id, position, decision});
 }
 
+bool run_is_at_table(int64_t run_id, int64_t task_id)
+{
+    return !house("SELECT FROM opsrunbook.task t WHERE t.id = $2 AND EXISTS (" + others_at_the_table + ")",
+                  {run_id, task_id})
+                .empty();
+}
+
 std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, const Share &share)
 {
     for (;;) {
-        // Tasks to be tried again come after those not tried yet.  Once the window has closed, none starts.
+        // Tasks to be tried again come after those not tried yet.  Once the window has closed, none starts. A
+        // table has one task at a time: the worker that is at it takes the next one.
         const pg::Result next = house(
             "SELECT t.id, t.kind, t.relation, t.object_name, t.command, coalesce(s.attempt, 0) + 1 AS attempt"
             " FROM opsrunbook.run_task r JOIN opsrunbook.task t ON t.id = r.task_id"
@@ -122,7 +137,8 @@ std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, const Sh
             "e.task_id IS NULL))"
             " AND (t.emergency OR NOT EXISTS (SELECT FROM opsrunbook.run w WHERE w.id = r.run_id"
             " AND clock_timestamp() > w.started_at + w.window_seconds * interval '1 second'))"
-            " ORDER BY s.attempt NULLS FIRST, r.position LIMIT 1",
+            " AND NOT EXISTS (" +
+                others_at_the_table + ") ORDER BY s.attempt NULLS FIRST, r.position LIMIT 1",
             {request.run_id, share.background, share.emergency_only});
         if (next.empty())
             return std::nullopt;

@@ -4,8 +4,8 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "maintenance/bloated_indexes.hpp"
 #include "maintenance/journal.hpp"
+#include "maintenance/observed_plan.hpp"
 #include "maintenance/schedule/state.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
@@ -31,6 +31,7 @@ pg::WorkerRequest new_run(TaskFilter filter)
     pg::WorkerRequest request = pg::request_from_session(pg::Work::plan_and_run, next_run_id());
     request.lock_timeout_ms = pg::settings().lock_timeout_ms;
     request.max_parallel_tasks = pg::settings().max_parallel_tasks;
+    request.seqscan_limit_mb = pg::settings().retention_seqscan_limit_mb;
     request.only = static_cast<int32_t>(filter);
     request.asking_pid = pg::process_id();
     return request;

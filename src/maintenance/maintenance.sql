@@ -116,7 +116,7 @@ GRANT SELECT ON opsrunbook.tasks TO pg_monitor;
 CREATE FUNCTION @extschema@.run_automated_maintenance(OUT task_id bigint, OUT task_name text, OUT status text, OUT result_message text,
     OUT object_name text, OUT started_at timestamptz, OUT duration interval, OUT bytes_reclaimed bigint)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_run_automated_maintenance';
-COMMENT ON FUNCTION @extschema@.run_automated_maintenance() IS 'vacuums and analyzes what needs it, in background workers with the caller''s rights, and waits for them; what cannot be waited for (REINDEX CONCURRENTLY) is reported pending and goes on behind';
+COMMENT ON FUNCTION @extschema@.run_automated_maintenance() IS 'vacuums and analyzes what needs it, and lets go what retention policies no longer keep, in background workers with the caller''s rights, and waits for them; what cannot be waited for (REINDEX CONCURRENTLY) is reported pending and goes on behind';
 
 CREATE FUNCTION @extschema@.get_maintenance_status(OUT total_tasks bigint, OUT pending_tasks bigint, OUT running_tasks bigint,
     OUT completed_tasks bigint, OUT failed_tasks bigint, OUT failed_tasks_24h bigint, OUT avg_execution_time interval,

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "maintenance/partitioned.hpp"
 #include "maintenance/plan_indexes.hpp"
+#include "maintenance/plan_retention.hpp"
 #include "maintenance/weight.hpp"
 
 #include "base/no_server_headers.hpp"
@@ -235,7 +236,8 @@ void plan_orphans(const Relations &relations, std::vector<PlannedTask> &tasks)
 } // namespace
 
 std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::Server &server,
-                                    TaskFilter filter, const std::vector<observed::Bloat> &index_bloat)
+                                    TaskFilter filter, const std::vector<observed::Bloat> &index_bloat,
+                                    const std::vector<ExpiredRows> &expired)
 {
     std::vector<PlannedTask> tasks;
     plan_tables(relations, server, filter, tasks);
@@ -243,6 +245,7 @@ std::vector<PlannedTask> plan_tasks(const Relations &relations, const observed::
     if (filter == TaskFilter::everything) {
         plan_indexes(relations, server, index_bloat, tasks);
         plan_orphans(relations, tasks);
+        plan_retention(relations, server, expired, tasks);
     }
     std::stable_sort(tasks.begin(), tasks.end(), [](const PlannedTask &a, const PlannedTask &b) {
         return a.emergency != b.emergency ? a.emergency : a.benefit > b.benefit;

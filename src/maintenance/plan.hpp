@@ -28,11 +28,20 @@ struct PlannedTask {
         false; // waits for every snapshot, the caller's too: cannot be waited for by a transaction
 };
 
+// What a retention policy lets go, as the statistics of its time column have it.
+struct ExpiredRows {
+    uint32_t relation = 0;
+    std::string table; // qualified and quoted
+    std::string keep;  // 90 days
+    double share = 0;  // of the rows, from 0 to 1
+};
+
 enum class TaskFilter : int32_t { everything, analyze_only };
 
 // Tables that need VACUUM or ANALYZE, indexes that need rebuilding or removing; the greatest benefit first.
-// index_bloat: of the indexes that were measured for it (bloated_indexes.hpp).
+// index_bloat: of the indexes that were measured for it (bloated_indexes.hpp).  expired: by retention policy.
 std::vector<PlannedTask> plan_tasks(const observed::Relations &relations, const observed::Server &server,
-                                    TaskFilter filter, const std::vector<observed::Bloat> &index_bloat);
+                                    TaskFilter filter, const std::vector<observed::Bloat> &index_bloat,
+                                    const std::vector<ExpiredRows> &expired = {});
 
 } // namespace opsrunbook::maintenance

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/text.hpp"
-#include "maintenance/bloated_indexes.hpp"
 #include "maintenance/journal.hpp"
+#include "maintenance/observed_plan.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/role.hpp"

@@ -26,6 +26,7 @@ using base::format;
 constexpr int concurrent_wait_ms = 30 * 60 * 1000;
 // How often a paused run looks whether the load has gone down.
 constexpr double seconds_between_looks = 1;
+constexpr double sibling_retry_seconds = 0.1;
 
 std::string completed_message(const Measured &before, const Measured &after)
 {
@@ -82,10 +83,15 @@ TaskEnd end_of(const ClaimedTask &task, const pg::ServerError &error, const Retr
 }
 
 std::optional<pg::ServerError> execute(const ClaimedTask &task, const pg::WorkerRequest &request,
-                                       const Share &share, std::string &refused)
+                                       const Share &share, std::string &done, std::string &refused)
 {
     if (task.kind == task_kind_text(TaskKind::drop_orphan))
         return pg::worker_transaction([&] { refused = pg::drop_orphaned_table(task.relation); });
+    if (task.kind == task_kind_text(TaskKind::retention_delete)) {
+        const RetentionOutcome outcome = apply_policy(task.relation, request);
+        (outcome.done ? done : refused) = outcome.words;
+        return std::nullopt;
+    }
     const int lock_timeout =
         share.background ? std::max(request.lock_timeout_ms, concurrent_wait_ms) : request.lock_timeout_ms;
     return pg::run_statement(task.command, lock_timeout);
@@ -105,9 +111,12 @@ bool do_next_task(const pg::WorkerRequest &request, const Share &share)
             return;
         before = measure(task->relation);
         locked = pg::try_lock_relation_task(task->relation);
+        // Two workers of this run may have claimed two tasks of the table in the same moment.
         if (!locked)
             write_end(task->id, task->attempt, task->relation,
-                      {"skipped", "another maintenance worker is at this table", "", {}});
+                      {"skipped", "another maintenance worker is at this table", "",
+                       run_is_at_table(request.run_id, task->id) ? std::optional(sibling_retry_seconds)
+                                                                 : std::nullopt});
         else if (!pg::can_maintain(task->relation)) {
             locked = false;
             pg::unlock_relation_task(task->relation);
@@ -120,15 +129,16 @@ bool do_next_task(const pg::WorkerRequest &request, const Share &share)
         return false;
     if (!locked)
         return true;
-    std::string refused;
-    const auto error = execute(*task, request, share, refused);
+    std::string done, refused;
+    const auto error = execute(*task, request, share, done, refused);
     const auto written = pg::worker_transaction([&] {
         if (!house_stands())
             return;
         write_end(task->id, task->attempt, task->relation,
-                  error ? end_of(*task, *error, retry_policy(request, share.background))
-                  : !refused.empty()
-                      ? TaskEnd{"skipped", refused, "", {}}
+                  error              ? end_of(*task, *error, retry_policy(request, share.background))
+                  : !refused.empty() ? TaskEnd{"skipped", refused, "", {}}
+                  : !done.empty()
+                      ? TaskEnd{"completed", done, "", {}}
                       : TaskEnd{"completed", completed_message(before, measure(task->relation)), "", {}});
         pg::unlock_relation_task(task->relation);
     });

@@ -335,6 +335,25 @@ TEST(Plan, TemporaryAndSystemTablesAreNotOurs)
     EXPECT_EQ(database.commands(), Commands{});
 }
 
+TEST(Plan, RetentionPoliciesAreTasks)
+{
+    Database database;
+    observed::Table &table = database.table(100, "event");
+    table.counters.seq_scans = 9;
+    const std::vector<ExpiredRows> expired{{100, "public.event", "90 days", 0.25},
+                                           {101, "public.parts", "1 year", 1},
+                                           {102, "public.young", "1 year", 0}};
+    const auto tasks = plan_tasks(database.relations, database.server, TaskFilter::everything, {}, expired);
+    ASSERT_EQ(tasks.size(), 2U);
+    EXPECT_EQ(tasks[0].command, "SELECT * FROM opsrunbook.apply_retention('public.event')");
+    EXPECT_EQ(tasks[0].reason, "about 25 % of its rows are older than its retention policy keeps (90 days)");
+    EXPECT_DOUBLE_EQ(tasks[0].benefit, 0.25 * 10 * 20000 * 8192);
+    EXPECT_DOUBLE_EQ(work_bytes(tasks[0].work), 0.25 * 20000 * 8192);
+    EXPECT_EQ(tasks[1].object, "public.parts");
+    EXPECT_TRUE(
+        plan_tasks(database.relations, database.server, TaskFilter::analyze_only, {}, expired).empty());
+}
+
 TEST(Plan, TheGreatestBenefitFirst)
 {
     Database database;

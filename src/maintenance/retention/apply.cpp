@@ -177,4 +177,32 @@ void apply_policies(const pg::WorkerRequest &request)
             Application(request, policy, steps).run();
 }
 
+RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run)
+{
+    pg::WorkerRequest request = run;
+    request.relation = relation;
+    request.days = 0;
+    request.dry_run = false;
+    RetentionOutcome outcome;
+    const auto drawn = pg::worker_transaction([&] { request.run_id = next_retention_run_id(); });
+    if (drawn)
+        return {false, said(*drawn)};
+    apply_policies(request);
+    const auto read = pg::worker_transaction([&] {
+        const pg::Result steps = retention_steps(request.run_id);
+        if (steps.empty()) {
+            outcome.words = "its retention policy is gone";
+            return;
+        }
+        int64_t rows = 0;
+        for (size_t row = 0; row < steps.size(); ++row)
+            if (!steps.at(row, "rows_affected").is_null())
+                rows += steps.at(row, "rows_affected").integer();
+        outcome.done = steps.at(0, "status").text() == "completed";
+        outcome.words = outcome.done ? base::plural(rows, "row") + " " + steps.at(0, "details").text()
+                                     : steps.at(0, "details").text();
+    });
+    return read ? RetentionOutcome{false, said(*read)} : outcome;
+}
+
 } // namespace opsrunbook::maintenance

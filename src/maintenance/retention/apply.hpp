@@ -5,10 +5,19 @@
 // Conditions and triggers are written by whoever owns the table, so a batch runs with the rights of the
 // table's owner, as the server's own maintenance does; the caller must have these rights too.
 
+#include <string>
+
 #include "pg/worker.hpp"
 
 namespace opsrunbook::maintenance {
 
 void apply_policies(const pg::WorkerRequest &request);
+
+// The policy of one relation as a task of a maintenance run: what was done, or why it was not (done = false).
+struct RetentionOutcome {
+    bool done = false;
+    std::string words;
+};
+RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run);
 
 } // namespace opsrunbook::maintenance

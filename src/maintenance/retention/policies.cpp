@@ -73,6 +73,40 @@ std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation)
     return policies;
 }
 
+std::vector<ExpiredRows> expired_rows()
+{
+    // A histogram's bounds part the rows that are not among the most common values into equal shares.
+    const pg::Result rows = pg::as_house_owner([] {
+        return pg::query(
+            "WITH p AS MATERIALIZED (SELECT c.oid, c.relkind, r.* FROM opsrunbook.retention_policy r"
+            " JOIN pg_namespace n ON n.nspname = r.relation_schema"
+            " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.relation_name AND c.relkind IN "
+            "('r', 'p')"
+            " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = r.time_column"
+            " WHERE r.enabled AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, "
+            "'timestamptz'::regtype))"
+            "SELECT p.oid::bigint AS relation, format('%I.%I', p.relation_schema, p.relation_name) AS name,"
+            " p.keep::text AS keep, (coalesce(m.expired, 0) + (1 - coalesce(m.share, 0)) * "
+            "coalesce(h.expired, 0))"
+            " * (1 - s.null_frac) AS share"
+            " FROM p JOIN pg_stats s ON s.schemaname = p.relation_schema AND s.tablename = p.relation_name"
+            " AND s.attname = p.time_column AND s.inherited = (p.relkind = 'p'),"
+            " LATERAL (SELECT sum(f.share) FILTER (WHERE v.at < now() - p.keep) AS expired, sum(f.share) AS "
+            "share"
+            " FROM unnest(s.most_common_vals::text::timestamptz[]) WITH ORDINALITY v(at, place)"
+            " JOIN unnest(s.most_common_freqs) WITH ORDINALITY f(share, place) USING (place)) m,"
+            " LATERAL (SELECT least(1, greatest(0, count(*) FILTER (WHERE b < now() - p.keep) - 0.5)"
+            " / nullif(count(*) - 1, 0)) AS expired FROM unnest(s.histogram_bounds::text::timestamptz[]) b) h"
+            " ORDER BY 2");
+    });
+    std::vector<ExpiredRows> expired;
+    for (size_t row = 0; row < rows.size(); ++row)
+        expired.push_back({static_cast<uint32_t>(rows.at(row, "relation").integer()),
+                           rows.at(row, "name").text(), rows.at(row, "keep").text(),
+                           rows.at(row, "share").real()});
+    return expired;
+}
+
 StoredPolicy policy_for_days(uint32_t relation, int64_t days)
 {
     const std::string keep = std::to_string(days) + " days";

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/value.hpp"
+#include "maintenance/plan.hpp"
 #include "maintenance/retention/statements.hpp"
 
 namespace opsrunbook::maintenance {
@@ -28,6 +29,10 @@ struct StoredPolicy {
 
 // All policies, or that of one relation.
 std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation);
+
+// Of the enabled policies, by the histograms of their time columns: without a look at the tables, so without
+// their locks.  Tables that were never analyzed are left out; conditions are not counted.
+std::vector<ExpiredRows> expired_rows();
 
 // The policy of a relation with `days` in the place of its interval.  Where it has none: its column
 // created_at, and "processed" where it has such a column.

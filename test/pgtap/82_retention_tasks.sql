@@ -1,0 +1,59 @@
+-- Retention policies as tasks of a maintenance run.
+\ir common/prologue.sql
+
+SELECT no_plan();
+CREATE FUNCTION pg_temp.planned(relation text) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(*) FROM opsrunbook.plan_maintenance() WHERE kind = 'retention delete' AND object_name = relation
+$$;
+
+CREATE TABLE "Event" (id integer PRIMARY KEY, at timestamptz NOT NULL, day date);
+INSERT INTO "Event" SELECT i, now() - i * interval '1 hour' + interval '30 minutes', now() FROM generate_series(1, 4800) i;
+CREATE INDEX event_at ON "Event" (at);
+CREATE TABLE part (at date NOT NULL) PARTITION BY RANGE (at);
+CREATE TABLE part_old PARTITION OF part FOR VALUES FROM (MINVALUE) TO ('2020-01-01');
+CREATE TABLE part_new PARTITION OF part FOR VALUES FROM ('2020-01-01') TO (MAXVALUE);
+INSERT INTO part SELECT CASE WHEN i % 2 = 0 THEN date '2019-06-01' ELSE now()::date END FROM generate_series(1, 1000) i;
+
+SELECT opsrunbook.set_retention('"Event"', 'at', '100 days') \g /dev/null
+SELECT opsrunbook.set_retention('part', 'at', '1000 days') \g /dev/null
+SELECT is(pg_temp.planned('public."Event"'), 0::bigint, 'nothing is known of a table that was never analyzed');
+ANALYZE "Event";
+ANALYZE part;
+SELECT is(pg_temp.planned('public."Event"'), 1::bigint, 'half of the rows are older than the policy keeps');
+SELECT matches((SELECT reason FROM opsrunbook.plan_maintenance() WHERE object_name = 'public."Event"' AND kind = 'retention delete'),
+    '^about (49|50|51)[.0-9]* % of its rows are older than its retention policy keeps \(100 days\)$', 'the reason says how many');
+SELECT is((SELECT command FROM opsrunbook.plan_maintenance() WHERE object_name = 'public."Event"' AND kind = 'retention delete'),
+    'SELECT * FROM opsrunbook.apply_retention(''public."Event"'')', 'and the command can be run by hand');
+SELECT ok((SELECT predicted_seconds > 0 AND benefit > 8192 FROM opsrunbook.plan_maintenance() WHERE object_name = 'public."Event"' AND kind = 'retention delete'),
+    'with its duration and benefit');
+SELECT is(pg_temp.planned('public.part'), 1::bigint, 'most common values count as well');
+SELECT opsrunbook.set_retention('"Event"', 'at', '100 days', enabled => false) \g /dev/null
+SELECT is(pg_temp.planned('public."Event"'), 0::bigint, 'a policy that is off plans nothing');
+SELECT opsrunbook.set_retention('"Event"', 'at', '100 days', enabled => true) \g /dev/null
+
+SELECT results_eq($$SELECT object_name, status FROM run_automated_maintenance() WHERE task_name = 'retention delete' ORDER BY 1$$,
+    $$VALUES ('public."Event"', 'completed'), ('public.part', 'completed')$$, 'a run applies them');
+SELECT is((SELECT count(*) FROM "Event"), 2400::bigint, 'what is older is gone');
+SELECT is((SELECT min(at) >= now() - interval '100 days' FROM "Event"), true, 'and nothing else');
+SELECT is(to_regclass('part_old'), NULL, 'a whole partition is dropped');
+SELECT matches((SELECT message FROM opsrunbook.tasks WHERE kind = 'retention delete' AND object_name = 'public."Event"'),
+    '^2,?400 rows older than ', 'the task says what went');
+SELECT is((SELECT count(*) FROM opsrunbook.retention_runs WHERE relation = 'public."Event"' AND status = 'completed'), 1::bigint,
+    'the steps are in retention_runs');
+SELECT ok((SELECT bytes_before IS NOT NULL AND attempt = 1 FROM opsrunbook.tasks WHERE kind = 'retention delete' AND object_name = 'public."Event"'), 'with what was measured');
+ANALYZE "Event";
+SELECT is(pg_temp.planned('public."Event"'), 0::bigint, 'nothing is left to do');
+
+-- Without an index on its column, a table larger than the limit is refused, with the index to create.
+CREATE TABLE plain AS SELECT id, at FROM "Event";
+INSERT INTO plain SELECT i, now() - interval '200 days' FROM generate_series(1, 60000) i;
+ANALYZE plain;
+SELECT opsrunbook.set_retention('plain', 'at', '100 days') \g /dev/null
+SET opsrunbook.retention_seqscan_limit_mb = 1;
+SELECT matches((SELECT result_message FROM run_automated_maintenance() WHERE task_name = 'retention delete' AND object_name = 'public.plain'),
+    'no index leads with at', 'a scan of a large table for nothing is refused');
+RESET opsrunbook.retention_seqscan_limit_mb;
+SELECT is_empty($$SELECT * FROM opsrunbook.tasks WHERE message LIKE 'another maintenance worker%' AND status <> 'completed'$$, 'no task is left out because its run was at the table with another');
+SELECT is((SELECT count(*) FROM plain WHERE at < now() - interval '100 days'), 60000::bigint, 'and nothing is deleted');
+
+SELECT * FROM finish();
