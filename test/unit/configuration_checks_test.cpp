@@ -22,6 +22,7 @@ TEST(DangerousSettings, EachOne)
              {"ignore_system_indexes", "on", Status::critical},
              {"data_sync_retry", "on", Status::warning},
              {"allow_system_table_mods", "on", Status::warning},
+             {"password_encryption", "md5", Status::warning},
          }) {
         Observations seen = healthy();
         set(seen, name, bad);

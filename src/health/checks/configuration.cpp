@@ -33,6 +33,8 @@ constexpr Danger dangers[] = {
     {"data_sync_retry", "off", Status::warning,
      "a failed fsync is tried again although the data may be gone"},
     {"allow_system_table_mods", "off", Status::warning, "catalogs can be changed by hand"},
+    {"password_encryption", "scram-sha-256", Status::warning,
+     "new passwords are stored as MD5 hashes, which can be replayed and which PostgreSQL 18 deprecates"},
 };
 
 // A value of this session alone says nothing about the server.
@@ -45,6 +47,16 @@ void add_change(Finding &finding, const SettingChange &change)
 {
     finding.fix = change.fix;
     finding.undo = change.undo;
+}
+
+// Off by default, and missed when somebody looks for a cause.
+std::string unrecorded(const observed::Server &server)
+{
+    std::vector<std::string> names;
+    for (const char *name : {"log_lock_waits", "track_io_timing"})
+        if (!server.setting_on(name, true))
+            names.emplace_back(name);
+    return names.empty() ? "" : "; off, though cheap and of use in an incident: " + base::join(names, ", ");
 }
 
 std::string unlimited(const observed::Server &server)
@@ -70,7 +82,7 @@ void dangerous_settings(const Observations &seen, Judge &judge)
         finding.evidence.add("value", found->second.value).add("source", found->second.source);
         add_change(finding, change_setting(server, danger.setting, danger.safe));
     }
-    judge.fine("durability settings are as they should be" + unlimited(server));
+    judge.fine("durability settings are as they should be" + unlimited(server) + unrecorded(server));
 }
 
 void pending_restart(const Observations &seen, Judge &judge)
@@ -189,7 +201,9 @@ constexpr Check checks[] = {
         .title = "settings that endanger data",
         .category = Category::configuration,
         .points = 100,
-        .explanation = "fsync and full_page_writes off, or switches on that hide or pass over damage.",
+        .explanation =
+            "fsync and full_page_writes off, switches on that hide or pass over damage, or passwords "
+            "stored as MD5 hashes.",
         .source = "pg_settings",
         .evaluate = dangerous_settings,
     },
