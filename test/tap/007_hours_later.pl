@@ -69,7 +69,7 @@ sub threshold
 sql(q{
 	CREATE EXTENSION dblink; CREATE EXTENSION pg_stat_statements;
 	CREATE TABLE pair AS SELECT n, 0 AS value FROM generate_series(1, 2) n;
-	CREATE TABLE words AS SELECT md5(n::text) AS word FROM generate_series(1, 2500) n;
+	CREATE TABLE words AS SELECT md5(n::text) AS word FROM generate_series(1, 4000) n;
 	CREATE TABLE scratch (filler text);
 });
 
@@ -95,9 +95,15 @@ sub lock_both
 		END \$\$});
 	return;
 }
-sub spill { sql("DO \$\$ BEGIN FOR i IN 1 .. 300 LOOP PERFORM word FROM words ORDER BY word OFFSET 2499; END LOOP; END \$\$"); return }
+sub spill { sql("DO \$\$ BEGIN FOR i IN 1 .. 300 LOOP PERFORM word FROM words ORDER BY word OFFSET 3999; END LOOP; END \$\$"); return }
 sub distinct_statements { my ($count) = @_; sql(join ';', map { 'SELECT ' . join ', ', (1) x $_ } 1 .. $count); return }
-sub write_wal { my ($megabytes) = @_; sql("SELECT count(pg_logical_emit_message(false, 'test', repeat('x', 1000000))) FROM generate_series(1, $megabytes)"); return }
+# A megabyte a transaction, each flushed.
+sub write_wal
+{
+	my ($megabytes) = @_;
+	sql("DO \$\$ BEGIN FOR i IN 1 .. $megabytes LOOP PERFORM pg_logical_emit_message(true, 'test', repeat('x', 1000000)); COMMIT; END LOOP; END \$\$");
+	return;
+}
 my $requested = $version < 17 ? 'SELECT checkpoints_req FROM pg_stat_bgwriter' : 'SELECT num_requested FROM pg_stat_checkpointer';
 
 # Near misses: the hours have passed, and little happened in them.
@@ -175,7 +181,7 @@ sql("SELECT opsrunbook.schedule('nightly', '0 3 * * *', 'SELECT 1')");
 is(severity('scheduler_stopped'), 'CRITICAL', 'scheduler_stopped: fires: nothing starts the job');
 
 # As told, and the same work again.
-for my $round (1 .. 4)
+for my $round (1 .. 6)
 {
 	for my $check (qw(temp_files wal_buffers_full statement_evictions checkpoints backend_writes scheduler_stopped))
 	{
