@@ -1,0 +1,30 @@
+-- A window: the best that fits into it now, the rest in the next one.
+\ir common/prologue.sql
+
+SELECT no_plan();
+SELECT format('CREATE TABLE t%s AS SELECT g AS id, repeat(''x'', 100) AS filler FROM generate_series(1, 5000) g', n),
+       format('DELETE FROM t%s WHERE id %% 2 = 0', n) FROM generate_series(1, 12) n \gexec
+ANALYZE;
+SELECT pg_stat_force_next_flush();
+SELECT is((SELECT count(*) FROM opsrunbook.plan_maintenance() WHERE decision LIKE 'no window:%'), 12::bigint, 'without a window all run');
+SELECT cmp_ok((SELECT count(*) FROM opsrunbook.plan_maintenance('100 ms') WHERE position IS NOT NULL), '<', 12::bigint, 'a short one has no room for all');
+SELECT ok((SELECT sum(predicted_seconds) <= 0.1 * current_setting('opsrunbook.max_parallel_tasks')::int
+    FROM opsrunbook.plan_maintenance('100 ms') WHERE position IS NOT NULL), 'what is chosen fits by its prediction');
+SELECT matches((SELECT string_agg(decision, E'\n') FROM opsrunbook.plan_maintenance('100 ms') WHERE position IS NULL), '^carried over: needs ', 'the rest is carried over');
+SET client_min_messages = error;
+SELECT throws_ok($$CALL opsrunbook.run_maintenance('-1 s')$$, '22023', NULL, 'a window is longer than nothing');
+CALL opsrunbook.run_maintenance('100 ms');
+CREATE TEMP TABLE first_night AS SELECT * FROM opsrunbook.tasks;
+SELECT cmp_ok((SELECT count(*) FROM first_night WHERE status = 'completed'), '>', 0::bigint, 'some are done');
+SELECT cmp_ok((SELECT count(*) FROM first_night WHERE status = 'pending'), '>', 0::bigint, 'some wait');
+SELECT is_empty($$SELECT t.* FROM opsrunbook.tasks t, opsrunbook.run r
+    WHERE t.started_at > r.started_at + r.window_seconds * interval '1 second' + interval '1 second'$$, 'none begins after the window');
+SELECT is((SELECT windows_waited FROM (SELECT count(*) AS windows_waited FROM opsrunbook.run_task r JOIN first_night f USING (task_id)
+    WHERE f.status = 'pending' GROUP BY task_id) w LIMIT 1), 1::bigint, 'those that wait have waited for one window');
+CALL opsrunbook.run_maintenance();
+SELECT is_empty($$SELECT * FROM opsrunbook.tasks WHERE status <> 'completed'$$, 'the next run does the rest');
+SELECT is((SELECT count(*) FROM opsrunbook.tasks t JOIN first_night f USING (task_id) WHERE f.status = 'pending'),
+    (SELECT count(*) FROM first_night WHERE status = 'pending'), 'as the same tasks');
+SELECT is((SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE relname ~ '^t\d+$'), 0::numeric, 'and no dead row is left');
+
+SELECT * FROM finish();
