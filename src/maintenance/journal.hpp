@@ -49,9 +49,9 @@ struct Share {
     bool background = false;
     bool emergency_only = false;
 };
-// The run's next task that nobody has: its task_start is written, with the table's bytes and dead rows.
 // Whether another worker of the run is at the table of the task.
 bool run_is_at_table(int64_t run_id, int64_t task_id);
+// The run's next task that nobody has: its task_start is written, with the table's bytes and dead rows.
 std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, const Share &share);
 // How many tasks of the run nobody has started yet.
 int64_t waiting_tasks(int64_t run_id, bool background);

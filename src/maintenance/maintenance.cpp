@@ -66,14 +66,15 @@ pg::Result tasks_of(int64_t run_id)
                 "this "
                 "database cannot run workers.");
         return pg::query_latest(
-            "SELECT t.task_id, t.kind, t.status, CASE WHEN t.status = 'pending' AND t.background AND "
-            "r.position IS NOT NULL"
-            " THEN format('goes on behind in a worker of its own: SELECT * FROM opsrunbook.tasks WHERE "
-            "task_id = %s', t.task_id)"
-            " ELSE t.message END AS message, t.object_name, t.started_at, t.duration,"
+            "SELECT t.task_id, t.kind, CASE WHEN w.behind THEN 'pending' ELSE t.status END AS status,"
+            " CASE WHEN w.behind THEN format('goes on behind in a worker of its own: SELECT * FROM "
+            "opsrunbook.tasks WHERE task_id = %s', t.task_id) ELSE t.message END AS message, t.object_name, "
+            "t.started_at, t.duration,"
             " greatest(t.bytes_before - t.bytes_after, 0) AS reclaimed,"
             " greatest(t.dead_rows_before - t.dead_rows_after, 0) AS removed, t.command, t.reason"
             " FROM opsrunbook.run_task r JOIN opsrunbook.tasks t ON t.task_id = r.task_id"
+            " CROSS JOIN LATERAL (SELECT t.background AND r.position IS NOT NULL"
+            " AND t.status IN ('pending', 'running') AS behind) w"
             " WHERE r.run_id = $1 ORDER BY r.position NULLS LAST, t.task_id",
             {run_id});
     });
@@ -297,7 +298,7 @@ base::Value cancel_task(const pg::Arguments &arguments)
         return true;
     }
     if (status == "running")
-        return pg::query("SELECT pg_cancel_backend($1::int4)", {task.at(0, "worker_pid")})
+        return pg::query("SELECT coalesce(pg_cancel_backend($1::int4), false)", {task.at(0, "worker_pid")})
             .at(0, size_t{0})
             .boolean();
     return false;

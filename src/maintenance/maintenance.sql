@@ -80,15 +80,21 @@ SELECT pg_catalog.pg_extension_config_dump('opsrunbook.run_task', '');
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.task_start', '');
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.task_end', '');
 
+CREATE FUNCTION opsrunbook.still_at_work(journal text, id bigint, part integer, worker_pid integer, worker_started_at timestamptz)
+    RETURNS boolean LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_still_at_work';
+COMMENT ON FUNCTION opsrunbook.still_at_work(text, bigint, integer, integer, timestamptz) IS
+    'whether a worker that pg_stat_activity does not list was at work all the same when the asking statement''s snapshot was taken: it has reported its end since, is listed now, or works on the primary of this standby; journal: task, job or retention; part: the attempt or step';
+
 CREATE VIEW opsrunbook.tasks AS
     SELECT t.id AS task_id, t.kind, t.object_name, t.command,
            CASE WHEN e.status IS NOT NULL AND e.retry_at IS NULL THEN e.status
                 WHEN s.attempt IS NULL OR e.retry_at IS NOT NULL THEN 'pending'
-                WHEN a.pid IS NOT NULL THEN 'running'
+                WHEN a.pid IS NOT NULL OR opsrunbook.still_at_work('task', t.id, s.attempt, s.worker_pid, s.worker_started_at) THEN 'running'
                 ELSE 'failed' END AS status,
            CASE WHEN e.message IS NOT NULL AND e.retry_at IS NULL THEN e.message
                 WHEN s.attempt IS NULL OR e.retry_at IS NOT NULL THEN coalesce(e.message, r.decision, t.reason)
-                WHEN a.pid IS NOT NULL THEN pg_catalog.format('running since %s in process %s', s.started_at, s.worker_pid)
+                WHEN a.pid IS NOT NULL OR opsrunbook.still_at_work('task', t.id, s.attempt, s.worker_pid, s.worker_started_at)
+                THEN pg_catalog.format('running since %s in process %s', s.started_at, s.worker_pid)
                 ELSE pg_catalog.format('worker process %s ended without reporting: it was killed, or the server restarted', s.worker_pid) END AS message,
            t.reason, t.benefit, t.predicted_seconds, t.role, t.queued_at, r.run_id, s.attempt, s.started_at, e.finished_at,
            coalesce(e.finished_at, CASE WHEN a.pid IS NOT NULL THEN pg_catalog.clock_timestamp() END) - s.started_at AS duration,

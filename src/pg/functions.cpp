@@ -19,6 +19,7 @@
 #include "health/storage/storage.hpp"
 #include "health/triage/triage.hpp"
 #include "maintenance/schedule/schedule.hpp"
+#include "maintenance/still_at_work.hpp"
 
 namespace opsrunbook::pg {
 
@@ -154,6 +155,7 @@ FUNCTION(procedure, run_maintenance, actor, maintenance::run_maintenance);
 FUNCTION(rows, plan_maintenance, reader, maintenance::plan_maintenance);
 FUNCTION(value, cancel_task, actor, maintenance::cancel_task);
 FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
+FUNCTION(value, still_at_work, anyone, maintenance::still_at_work);
 
 FUNCTION(value, set_retention, actor, maintenance::set_retention);
 FUNCTION(value, drop_retention, actor, maintenance::drop_retention);

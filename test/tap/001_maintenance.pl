@@ -9,7 +9,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('maintenance', preload => 0, restart_after_crash => 'on', 'opsrunbook.lock_timeout' => '200ms');
+my $node = new_node('maintenance', preload => 0, restart_after_crash => 'on', max_prepared_transactions => 1,
+	'opsrunbook.lock_timeout' => '200ms');
 
 sub dirty
 {
@@ -83,23 +84,23 @@ is( $node->safe_psql('postgres',
 		"SELECT count(*) FROM opsrunbook.task_start s WHERE NOT EXISTS (SELECT FROM opsrunbook.task_end e WHERE e.task_id = s.task_id AND e.attempt = s.attempt)"),
 	0, 'and writes the end that the killed worker could not');
 
-# An immediate stop in the middle is the same, and so is signal 9 for the postmaster.
+# An immediate stop in the middle is the same, and so is signal 9 for the postmaster.  A session that held the lock
+# would let it go at the end of its postmaster, and the worker might be done before it notices that end itself.
 for my $end (qw(stopped killed))
 {
 	dirty($end);
-	$holder = $node->background_psql('postgres');
-	$holder->query_safe("BEGIN; LOCK TABLE $end IN ACCESS EXCLUSIVE MODE; SELECT 1");
+	$node->safe_psql('postgres', "BEGIN; LOCK TABLE $end IN ACCESS EXCLUSIVE MODE; PREPARE TRANSACTION '$end'");
 	$caller = $node->background_psql('postgres', on_error_stop => 0);
 	$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
 	ok(wait_for($node, "SELECT EXISTS (SELECT FROM opsrunbook.tasks WHERE object_name = 'public.$end' AND status = 'running')"),
 		'the task is running');
 	# A session of psql ends when it finds no server to connect to again.
 	$end eq 'stopped' ? $node->stop('immediate') : $node->kill9;
-	$holder->{run}->finish;
 	$caller->{run}->finish;
 	$end eq 'stopped' ? $node->start : ok(kill_postmaster($node), 'the server is back');
 	like(tasks_of("public.$end", 'status'), qr/^failed$/, "$end: the task has failed");
 	is($node->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.tasks WHERE status = 'running'"), 0, "$end: nothing stays running");
+	$node->safe_psql('postgres', "ROLLBACK PREPARED '$end'");
 	dirty($end);
 	like(
 		$node->safe_psql('postgres', "SELECT status FROM run_automated_maintenance() WHERE object_name = 'public.$end'"),
@@ -152,13 +153,49 @@ is(dead('twice'), 0, 'the table is clean after two runs at once');
 is( $node->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.tasks WHERE status IN ('running', 'failed') AND object_name = 'public.twice'"),
 	0, 'neither failed');
 
+# What a statement's old snapshot shows is what was: a task at work then, not one whose worker vanished.
+dirty('long_ago');
+$holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE long_ago IN ACCESS EXCLUSIVE MODE; SELECT 1');
+$caller = $node->background_psql('postgres');
+$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
+ok(wait_for($node, "SELECT EXISTS (SELECT FROM opsrunbook.tasks WHERE object_name = 'public.long_ago' AND status = 'running')"),
+	'the task is running');
+my $old = $node->background_psql('postgres');
+$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM opsrunbook.task_start');
+$holder->query_safe('COMMIT');
+$holder->quit;
+$caller->quit;
+is(tasks_of('public.long_ago', 'status'), 'completed', 'the task has ended');
+like($old->query_safe("SELECT status FROM opsrunbook.tasks WHERE object_name = 'public.long_ago'"), qr/^running$/,
+	'a snapshot taken before shows it running');
+$old->quit;
+
+# A transaction keeps its first list of sessions; a worker that started since lives all the same.
+dirty('just_now');
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('BEGIN; SELECT count(*) FROM pg_stat_activity');
+$holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE just_now IN ACCESS EXCLUSIVE MODE; SELECT 1');
+$caller = $node->background_psql('postgres');
+$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
+ok(wait_for($node, "SELECT EXISTS (SELECT FROM opsrunbook.tasks WHERE object_name = 'public.just_now' AND status = 'running')"),
+	'another task is running');
+like($reader->query_safe("SELECT status FROM opsrunbook.tasks WHERE object_name = 'public.just_now'"), qr/^running$/,
+	'a transaction that listed the sessions before shows it running');
+$_->quit for $reader, $holder, $caller;
+
 # REINDEX CONCURRENTLY is not waited for by a SELECT, and CALL waits for it.
 $node->safe_psql('postgres',
 	"CREATE TABLE broken (v int); INSERT INTO broken SELECT generate_series(1, 1000); CREATE INDEX broken_v ON broken (v);"
 	  . "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken_v'::regclass");
+$holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE broken IN ROW EXCLUSIVE MODE; SELECT 1'); # which it waits for
 like(
 	$node->safe_psql('postgres', "SELECT status, result_message FROM run_automated_maintenance() WHERE object_name = 'public.broken_v'"),
 	qr/^pending\|goes on behind/, 'a SELECT reports REINDEX CONCURRENTLY as pending');
+$holder->query_safe('COMMIT');
+$holder->quit;
 ok(wait_for($node, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'broken_v'::regclass"), 'it goes on behind');
 $node->safe_psql('postgres', "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken_v'::regclass");
 $node->safe_psql('postgres', 'CALL opsrunbook.run_maintenance()');

@@ -20,6 +20,7 @@ my %call = (
 	'performance.reset_idle_connections' => '(100000)',
 	'opsrunbook.measure_bloat' => q{('held')},
 	'opsrunbook.next_runs' => q{('@daily')},
+	'opsrunbook.still_at_work' => q{('task', 1, 1, 1, now())},
 	'opsrunbook.decode_url' => q{('a%20b')},
 	'opsrunbook.add_check' => q{('mine', 'SELECT 1', 2, 3)},
 	'opsrunbook.add_orphan_rule' => q{('mine', 'free', 'v', 'free', 'v')},
@@ -59,8 +60,8 @@ my %acts = map { $_ => 1 } qw(
   public.auto_schedule_maintenance public.cleanup_maintenance_history public.cleanup_old_user_events
   public.cleanup_orphaned_images public.optimize_database public.perform_routine_maintenance
   public.run_automated_maintenance public.update_index_usage public.update_table_statistics);
-# For everybody: they tell nothing of the database.
-my %for_all = map { $_ => 1 } qw(opsrunbook.decode_url opsrunbook.next_runs opsrunbook.list_checks);
+# For everybody: they tell nothing of the database, or what only who reads the views' rows can ask for.
+my %for_all = map { $_ => 1 } qw(opsrunbook.decode_url opsrunbook.next_runs opsrunbook.list_checks opsrunbook.still_at_work);
 
 one(q{CREATE TABLE held (id int PRIMARY KEY, v text);
 	INSERT INTO held SELECT g, repeat('x', 200) FROM generate_series(1, 20000) g;

@@ -52,8 +52,11 @@ GRANT SELECT ON opsrunbook.retention_policies TO pg_monitor;
 
 CREATE VIEW opsrunbook.retention_runs AS
     SELECT r.run_id, r.step, r.relation, r.action, r.rows_affected, r.batches,
-           CASE WHEN r.status = 'running' AND a.pid IS NULL THEN 'failed' ELSE r.status END AS status,
            CASE WHEN r.status = 'running' AND a.pid IS NULL
+                     AND NOT opsrunbook.still_at_work('retention', r.run_id, r.step, r.worker_pid, r.worker_started_at)
+                THEN 'failed' ELSE r.status END AS status,
+           CASE WHEN r.status = 'running' AND a.pid IS NULL
+                     AND NOT opsrunbook.still_at_work('retention', r.run_id, r.step, r.worker_pid, r.worker_started_at)
                 THEN pg_catalog.format('worker process %s ended without reporting; the batches it committed are counted', r.worker_pid)
                 ELSE r.details END AS details,
            r.command, r.role, r.started_at, r.updated_at, CASE WHEN a.pid IS NOT NULL THEN r.worker_pid END AS worker_pid

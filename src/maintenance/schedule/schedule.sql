@@ -119,10 +119,11 @@ GRANT SELECT ON opsrunbook.jobs TO pg_monitor;
 CREATE VIEW opsrunbook.job_runs AS
     SELECT r.id AS run_id, r.job_id, r.job_name, r.scheduled_for, r.attempt, r.reason,
            CASE WHEN r.status IS NOT NULL THEN r.status
-                WHEN a.pid IS NOT NULL THEN 'running'
                 WHEN r.worker_pid IS NULL THEN 'pending'
+                WHEN a.pid IS NOT NULL OR opsrunbook.still_at_work('job', r.id, r.attempt, r.worker_pid, r.worker_started_at) THEN 'running'
                 ELSE 'failed' END AS status,
            CASE WHEN r.status IS NULL AND a.pid IS NULL AND r.worker_pid IS NOT NULL
+                     AND NOT opsrunbook.still_at_work('job', r.id, r.attempt, r.worker_pid, r.worker_started_at)
                 THEN pg_catalog.format('worker process %s ended without reporting: it was killed, or the server restarted', r.worker_pid)
                 ELSE r.message END AS message,
            r.started_at, r.finished_at,
