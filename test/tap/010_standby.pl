@@ -182,6 +182,17 @@ like(finding($primary, 'replication_slots', 'message'), qr/limited is lost/, 'th
 $primary->safe_psql('postgres', finding($primary, 'replication_slots', 'fix'));
 settles($primary, 'replication_slots', 'OK', 'replication_slots: clear after its fix');
 
+# What the primary works on is at work, seen from a standby that lists none of its processes
+$primary->safe_psql('postgres', 'UPDATE much SET g = g + 1');
+my $holder = $primary->background_psql('postgres');
+$holder->query_safe('BEGIN; LOCK TABLE much IN SHARE UPDATE EXCLUSIVE MODE; SELECT 1');
+my $caller = $primary->background_psql('postgres');
+$caller->query_until(qr/started/, "\\echo started\nSET opsrunbook.lock_timeout = '10min'; SELECT * FROM run_automated_maintenance();\n");
+my $status = q{SELECT status FROM opsrunbook.tasks WHERE object_name = 'public.much' ORDER BY task_id DESC LIMIT 1};
+ok(wait_for($primary, "SELECT ($status) = 'running'"), 'a task is running');
+ok(wait_for($standby, "SELECT ($status) = 'running'"), 'and running on the standby');
+$_->quit for $holder, $caller;
+
 # The primary goes away
 $primary->stop;
 settles($standby, 'standby_replay', 'CRITICAL', 'standby_replay: no WAL receiver');
