@@ -5,6 +5,8 @@
 #include "pg/database.hpp"
 #include "pg/role.hpp"
 
+#include "base/no_server_headers.hpp"
+
 namespace opsrunbook::maintenance {
 
 using base::Value;
