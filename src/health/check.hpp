@@ -115,10 +115,13 @@ public:
         checked = std::move(message);
     } // what was looked at, when nothing was found
     void unknown(std::string reason);
+    // There is nothing here that could be healthy or not: neither a finding nor a part of the score.
+    void not_applicable(std::string reason);
 
     const Check &check;
     std::vector<Finding> findings;
     std::string checked;
+    bool applies = true;
 
 private:
     const Thresholds &thresholds;

@@ -6,7 +6,7 @@
 #include "health/alerting/mutes.hpp"
 #include "health/alerting/stored.hpp"
 #include "advice/indexes/foreign_keys.hpp"
-#include "maintenance/schedule/failed_jobs.hpp"
+#include "maintenance/schedule/observed_jobs.hpp"
 #include "pg/catalog/definitions.hpp"
 #include "pg/catalog/index_usage.hpp"
 #include "pg/catalog/relations.hpp"
@@ -158,7 +158,7 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
                            named(ids, "sequence_exhaustion") ? SIZE_MAX : sequences_in_a_sweep);
     if (wanted(ids, {"open_schemas", "definer_search_path"}))
         seen.privileges = pg::read_privileges(seen.server);
-    if (wanted(ids, {"failed_jobs", "scheduler_stopped"}))
+    if (wanted(ids, {"failed_jobs", "scheduler_stopped", "amcheck_age"}))
         seen.jobs = maintenance::observe_jobs();
     std::vector<Outcome> &outcomes = diagnosis.outcomes;
     const std::vector<std::string> registered = add_user_checks(diagnosis, ids);

@@ -94,6 +94,12 @@ void Judge::unknown(std::string reason)
     found(Status::unknown, "", std::move(reason));
 }
 
+void Judge::not_applicable(std::string reason)
+{
+    checked = std::move(reason);
+    applies = false;
+}
+
 const Check *find_check(std::string_view id)
 {
     for (const Check *check : registry())
@@ -122,6 +128,7 @@ std::vector<Outcome> evaluate(const Observations &seen, const Thresholds &thresh
         Outcome outcome{check, Status::ok, std::move(judge.findings), std::move(judge.checked)};
         if (!outcome.findings.empty())
             outcome.status = outcome.findings.front().status;
+        outcome.scored = judge.applies;
         outcomes.push_back(std::move(outcome));
     }
     return outcomes;

@@ -20,11 +20,19 @@ struct FailedJob {
     std::string problem;                  // why the job cannot be scheduled at all; empty: it can
 };
 
+// An enabled job whose command calls amcheck.
+struct VerifyingJob {
+    std::string name;
+    double days_since = 0;  // since its last run that completed, or since it was scheduled
+    bool completed = false; // ever
+};
+
 struct Jobs {
     int64_t enabled = 0;
     bool scheduler_running = false;
     int64_t failing = 0;           // of the enabled ones
     std::vector<FailedJob> failed; // those with most failed runs first, and not all when they are many
+    std::vector<VerifyingJob> verifying;
 };
 
 } // namespace opsrunbook::observed

@@ -88,6 +88,13 @@ struct Archiver {
     std::optional<double> oldest_ready_seconds;
 };
 
+// What the server itself knows of base backups: with archiving on, the newest one's history file stays in
+// pg_wal.
+struct BaseBackups {
+    std::optional<double> since_last_seconds;
+    double cluster_age_seconds = 0; // since initdb, of whichever cluster this one is a copy of
+};
+
 struct Checkpoints {
     int64_t timed = 0, requested = 0, buffers_by_backends = 0, fsyncs_by_backends = 0;
     std::optional<double> since_reset_seconds;
@@ -195,6 +202,7 @@ struct Server {
     std::vector<Sequence> sequences;
     std::vector<uint32_t> tables_being_indexed; // an index of theirs is being built right now
     std::optional<Archiver> archiver;
+    std::optional<BaseBackups> base_backups; // where WAL is archived
     std::optional<Checkpoints> checkpoints;
     std::vector<SlruCache> slru_caches;
     std::optional<Wal> wal;

@@ -91,6 +91,25 @@ SELECT results_eq($$SELECT severity, message FROM opsrunbook.findings(ARRAY['fai
 SELECT opsrunbook.unschedule('night''s work') \g /dev/null
 SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['failed_jobs', 'scheduler_stopped'])$$, 'the scheduler is at work, and no job fails');
 
+-- A job that verifies the data, and does not get to it.
+SELECT results_eq($$SELECT severity, message FROM opsrunbook.findings(ARRAY['amcheck_age'], true)$$,
+    $$VALUES ('OK', 'no job calls amcheck; what pg_amcheck did from outside leaves no trace')$$, 'without a job that calls amcheck there is nothing to judge');
+SELECT opsrunbook.schedule('verify', '0 5 * * 0', 'SELECT bt_index_check(c.oid) FROM pg_class c WHERE c.oid = ''pg_class_oid_index''::regclass') \g /dev/null
+SELECT opsrunbook.schedule('rebt_index_checks', '0 5 * * 0', 'SELECT not_bt_index_check()') \g /dev/null
+SELECT is(pg_temp.alerts('verify'), NULL, 'a new job has its time');
+UPDATE opsrunbook.job SET since = now() - interval '15 days' WHERE name IN ('verify', 'rebt_index_checks');
+SELECT results_eq($$SELECT severity, object, message FROM opsrunbook.findings(ARRAY['amcheck_age'])$$,
+    $$VALUES ('WARNING', 'verify', 'job "verify", scheduled 15 d ago, has not verified its tables and indexes yet')$$, 'amcheck_age: fires: nothing was verified since it was scheduled');
+SELECT pg_temp.plant('verify', now() - interval '16 days', 1, 'completed') \g /dev/null
+SELECT pg_temp.plant('verify', now() - interval '9 days', 1, 'failed') \g /dev/null
+SELECT pg_temp.plant('verify', now() - interval '2 days', 1, 'skipped') \g /dev/null
+SELECT results_eq($$SELECT severity, message, fix FROM opsrunbook.findings(ARRAY['amcheck_age'])$$,
+    $$VALUES ('WARNING', 'job "verify" last verified its tables and indexes 15 d 23 h ago', 'SELECT opsrunbook.run_job_now(''verify'');')$$, 'a failed run verified nothing');
+SELECT lives_ok((SELECT fix FROM opsrunbook.findings(ARRAY['amcheck_age'])), 'the fix runs the job');
+SELECT pg_temp.plant('verify', now() - interval '13 days', 1, 'completed') \g /dev/null
+SELECT is(pg_temp.alerts('verify'), NULL, 'amcheck_age: clears: a run has completed; near miss: 13 days ago');
+SELECT opsrunbook.unschedule('verify'), opsrunbook.unschedule('rebt_index_checks') \g /dev/null
+
 SELECT is(opsrunbook.enable_default_schedule('UTC'), 8, 'the default schedule');
 SELECT results_eq($$SELECT name, cron, command FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook %' ORDER BY name$$, $$VALUES
     ('opsrunbook health observation', '* * * * *', 'SELECT opsrunbook.observe_alerts()'),

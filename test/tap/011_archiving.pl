@@ -75,5 +75,53 @@ settles('archiving', 'CRITICAL', 'archiving: on, but goes nowhere');
 archive_with($works);
 settles('archiving', 'OK', 'archiving: clear again');
 
+# Base backups
+settles('base_backup_age', 'OK', 'base_backup_age: near miss: none yet, of a new cluster');
+sub backup_thresholds
+{
+	my ($warning, $critical) = @_;
+	$node->safe_psql('postgres',
+		"UPDATE performance.alert_thresholds SET warning_threshold = $warning, critical_threshold = $critical"
+		  . " WHERE metric_name = 'last_backup_age_hours' AND object = ''");
+}
+backup_thresholds('0', '0.0001');
+settles('base_backup_age', 'WARNING', 'base_backup_age: fires: none is on record; a warning at most');
+like(
+	$node->safe_psql('postgres', "SELECT message FROM opsrunbook.findings(ARRAY['base_backup_age'])"),
+	qr/^no base backup is on record, and this cluster is [\d. mins]+ old:/, 'the age of the cluster is right');
+backup_thresholds('26', '48');
+$node->backup('first');
+
+# Makes the newest base backup this old.
+sub backup_of
+{
+	my ($hours) = @_;
+	my $then = time - 3600 * $hours;
+	my @files = glob($node->data_dir . '/pg_wal/*.backup');
+	utime $then, $then, $files[-1] or die "cannot date @files: $!";
+}
+settles('base_backup_age', 'OK', 'base_backup_age: a new one');
+backup_of(25);
+settles('base_backup_age', 'OK', 'base_backup_age: near miss: 25 hours');
+backup_of(27);
+settles('base_backup_age', 'WARNING', 'base_backup_age: 27 hours');
+backup_of(49);
+settles('base_backup_age', 'CRITICAL', 'base_backup_age: 49 hours');
+like(
+	$node->safe_psql('postgres', "SELECT message FROM opsrunbook.findings(ARRAY['base_backup_age'])"),
+	qr/^the last base backup ended 2 d 1 h ago/, 'it says how old');
+is( $node->safe_psql('postgres', "SELECT status FROM calculate_database_health_score() WHERE component = 'backup'"),
+	'CRITICAL', 'and the score has it');
+$node->safe_psql('postgres', 'CHECKPOINT; SELECT pg_switch_wal(); CHECKPOINT');
+settles('base_backup_age', 'CRITICAL', 'base_backup_age: the record outlives checkpoints and the archiver');
+$node->backup('second');
+settles('base_backup_age', 'OK', 'base_backup_age: clears: another base backup');
+is( $node->safe_psql('postgres', 'SET ROLE pg_monitor; SELECT message FROM opsrunbook.findings(ARRAY[$$base_backup_age$$], true)') =~ s/\d+ (ms|s)/N/r,
+	'the last base backup ended N ago', 'a monitor sees the same');
+$node->append_conf('postgresql.conf', 'archive_mode = off');
+$node->restart;
+is( $node->safe_psql('postgres', "SELECT count(*) FROM calculate_database_health_score() WHERE component = 'backup'"),
+	0, 'without archiving nothing is known of backups, good or bad');
+
 $node->stop;
 done_testing();

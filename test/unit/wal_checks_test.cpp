@@ -166,6 +166,34 @@ TEST(Archiving, Healthy)
     EXPECT_EQ(status("archiving", seen), Status::ok);
 }
 
+TEST(BaseBackupAge, ByTheNewestOrTheCluster)
+{
+    constexpr double hour = 3600;
+    EXPECT_FALSE(run("base_backup_age", healthy()).scored); // archiving is off: nothing to judge
+    Observations seen = archiving();
+    struct Case {
+        std::optional<double> since_last;
+        double cluster_age;
+        Status expected;
+    };
+    const Case cases[] = {
+        {26 * hour, 900 * hour, Status::ok},         {26.1 * hour, 900 * hour, Status::warning},
+        {48 * hour, 900 * hour, Status::warning},    {48.1 * hour, 900 * hour, Status::critical},
+        {std::nullopt, 26 * hour, Status::ok},       {std::nullopt, 26.1 * hour, Status::warning},
+        {std::nullopt, 900 * hour, Status::warning}, // a backup of a standby is not on record
+    };
+    for (const Case &c : cases) {
+        seen.server.base_backups = observed::BaseBackups{c.since_last, c.cluster_age};
+        EXPECT_EQ(status("base_backup_age", seen), c.expected)
+            << c.since_last.value_or(-1) / hour << " " << c.cluster_age / hour;
+        EXPECT_TRUE(run("base_backup_age", seen).scored);
+    }
+    seen.server.unseen["base backups"] = "permission denied";
+    EXPECT_EQ(status("base_backup_age", seen), Status::unknown);
+    seen.server.in_recovery = true;
+    EXPECT_FALSE(run("base_backup_age", seen).scored);
+}
+
 TEST(Archiving, GoesNowhere)
 {
     Observations seen = archiving();

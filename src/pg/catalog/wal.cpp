@@ -38,6 +38,17 @@ void read_archiver(Server &server)
         server.archiver->ready_files = files.at(0, "ready").integer();
         server.archiver->oldest_ready_seconds = optional_real(files.at(0, "oldest"));
     });
+    // The upper half of a system identifier is the second in which initdb made it.
+    topic(server, "base backups", [&server] {
+        const Result backups =
+            query("SELECT extract(epoch FROM clock_timestamp() - max(w.modification))::float8 AS since_last,"
+                  " extract(epoch FROM clock_timestamp())::float8"
+                  " - (SELECT (system_identifier >> 32) & 4294967295 FROM pg_control_system())::float8 AS "
+                  "cluster_age"
+                  " FROM pg_ls_waldir() w WHERE w.name ~ '^[0-9A-F]{24}\\.[0-9A-F]{8}\\.backup$'");
+        server.base_backups =
+            BaseBackups{optional_real(backups.at(0, "since_last")), backups.at(0, "cluster_age").real()};
+    });
 }
 
 void read_checkpoints(Server &server)

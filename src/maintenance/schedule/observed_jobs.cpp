@@ -1,4 +1,4 @@
-#include "maintenance/schedule/failed_jobs.hpp"
+#include "maintenance/schedule/observed_jobs.hpp"
 
 #include "pg/database.hpp"
 #include "pg/scheduler.hpp"
@@ -43,6 +43,20 @@ observed::Jobs observe_jobs()
         jobs.failed.push_back({rows.at(r, "name").text(), rows.at(r, "failed_runs").integer(),
                                rows.at(r, "since").timestamp(), rows.at(r, "run_id").integer(),
                                rows.at(r, "message").text(), rows.at(r, "problem").text()});
+    const pg::Result verifying = pg::as_house_owner([] {
+        return pg::query(
+            "SELECT j.name, c.finished_at IS NOT NULL AS completed,"
+            " extract(epoch FROM clock_timestamp() - coalesce(c.finished_at, j.since))::float8 / 86400 AS "
+            "days"
+            " FROM opsrunbook.job j LEFT JOIN LATERAL (SELECT r.finished_at FROM opsrunbook.job_run r WHERE"
+            " r.job_id = j.id AND r.status = 'completed' ORDER BY r.id DESC LIMIT 1) c ON true"
+            " WHERE j.enabled AND j.command ~* '\\m(bt_index_check|bt_index_parent_check|verify_heapam)\\M'"
+            " ORDER BY days DESC LIMIT $1",
+            {most_named});
+    });
+    for (size_t r = 0; r < verifying.size(); ++r)
+        jobs.verifying.push_back({verifying.at(r, "name").text(), verifying.at(r, "days").real(),
+                                  verifying.at(r, "completed").boolean()});
     return jobs;
 }
 
