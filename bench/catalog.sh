@@ -12,8 +12,9 @@ bench/catalog.sh [--tables N[,N]...] [--rounds N] [--installed]
 Starts a throwaway server, makes many tables with two indexes each (bench/make_tables.sh), and times, in one run and
 taking turns,
   here   calculate_database_health_score(), performance.check_alerts(), detect_performance_bottlenecks()
-  SQL    what runbooks do instead: pg_stat_user_tables; pg_stat_user_indexes where idx_scan = 0 with the size of each;
-         pg_total_relation_size() of each table
+  SQL    what runbooks do instead: pg_stat_user_tables; pg_statio_user_tables; pg_stat_user_indexes where idx_scan = 0
+         with the size of each; pg_total_relation_size() of each table; bloat of tables and indexes, estimated from the
+         row widths of pg_stats
 once in a new session, as a cron job or a monitoring agent calls them, and once more in the same session, where the
 server has everything at hand.  Prints the median of the rounds, the spread, the ratios, and how the time grows with
 the number of relations.  Nothing is asserted and nothing is left behind.
@@ -23,7 +24,7 @@ the number of relations.  Nothing is asserted and nothing is left behind.
   --installed  takes the extension as it is installed instead of building and installing it first
 
 PG_MAJOR=17, PG_CONFIG=/path/to/pg_config or PG_BIN=/path/to/bin choose the server; the default is Debian's 15.
-100,000 tables take about 6 GB below /tmp (TMPDIR) and, with 5 rounds, 6 minutes.
+100,000 tables take about 6 GB below /tmp (TMPDIR) and, with 5 rounds, 10 minutes.
 TEXT
 }
 
@@ -54,8 +55,29 @@ plain=(
     'SELECT count(*), sum(n_live_tup), sum(n_dead_tup) FROM pg_stat_user_tables'
     'SELECT count(*), sum(pg_relation_size(indexrelid)) FROM pg_stat_user_indexes WHERE idx_scan = 0'
     'SELECT count(*), sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables'
+    'SELECT count(*), sum(heap_blks_read), sum(heap_blks_hit), sum(idx_blks_hit) FROM pg_statio_user_tables'
+    # Pages beyond what the rows would fill at their mean width (28 bytes of header and line pointer each).
+    "SELECT count(*), sum(greatest(relpages - needed, 0)) FROM (
+        SELECT c.relpages, ceil(c.reltuples * (28 + s.width) / (current_setting('block_size')::int - 24)
+               * 100 / coalesce(substring(array_to_string(c.reloptions, ' ') FROM 'fillfactor=(\d+)')::int, 100)) AS needed
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN (SELECT schemaname, tablename, sum((1 - null_frac) * avg_width) AS width FROM pg_stats GROUP BY 1, 2) s
+        ON s.schemaname = n.nspname AND s.tablename = c.relname
+        WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')) t"
+    # The same of btrees: 12 bytes an entry, pages 90 % full, one for the meta page.
+    "SELECT count(*), sum(greatest(relpages - needed, 0)) FROM (
+        SELECT i.relpages, 1 + ceil(i.reltuples * (12 + sum((1 - s.null_frac) * s.avg_width)) /
+               (current_setting('block_size')::int - 40)
+               * 100 / coalesce(substring(array_to_string(i.reloptions, ' ') FROM 'fillfactor=(\d+)')::int, 90)) AS needed
+        FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam AND m.amname = 'btree'
+        JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (x.indkey)
+        JOIN pg_stats s ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+        GROUP BY i.oid, i.relpages, i.reltuples, i.reloptions) t"
 )
-plain_names=('pg_stat_user_tables' 'unused indexes and their sizes' 'pg_total_relation_size of each table')
+plain_names=('pg_stat_user_tables' 'unused indexes and their sizes' 'pg_total_relation_size of each table'
+    'pg_statio_user_tables' 'bloat of tables, from pg_stats' 'bloat of btrees, from pg_stats')
 
 # Runs statements twice in one new session; appends "first" and "again" milliseconds of each to its files.
 time_session()  # PREFIX STATEMENT...
@@ -148,14 +170,15 @@ for tables in "${sizes[@]}"; do
     as_postgres "${server[@]}" PGDATABASE=many "$work/make_tables.sh" $((tables - made)) $((made + 1)) 2>&1 |
         sed 's/^NOTICE: /     /'
     made=$tables
-    # What a server that has been running for a while has: catalogs that know their own size.
-    psql_quiet -d many -c 'VACUUM ANALYZE pg_class, pg_index, pg_attribute, pg_constraint, pg_depend, pg_namespace' \
+    # What a server that has been running for a while has: statistics, and catalogs that know their own size.
+    as_postgres "${server[@]}" "$bin_directory/vacuumdb" --quiet --analyze-only --jobs 2 many
+    psql_quiet -d many -c 'VACUUM ANALYZE pg_class, pg_index, pg_attribute, pg_constraint, pg_depend, pg_namespace, pg_statistic' \
         -c 'CHECKPOINT'
     step "timing both sides with $tables tables"
     measure "$tables"
 done
 
-printf '\nPostgreSQL %s, %s processors, %s MB of memory, shared_buffers 512 MB, tables with three rows, never analyzed\n' \
+printf '\nPostgreSQL %s, %s processors, %s MB of memory, shared_buffers 512 MB, tables with three rows\n' \
     "$(psql_quiet -Atc 'SHOW server_version')" "$(nproc)" "$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)"
 printf '\ncalculate_database_health_score() and the SQL together, by size of the catalog\n'
 printf '  %10s %14s %14s %18s %14s %18s\n' relations 'new session ms' 'same session ms' 'us a relation' 'SQL ms' 'us a relation'
