@@ -19,6 +19,7 @@ INSTALL_SQL = src/schemas.sql \
 	src/advice/index_usage/index_usage.sql \
 	src/maintenance/maintenance.sql \
 	src/maintenance/retention/retention.sql \
+	src/maintenance/verification/verification.sql \
 	src/maintenance/schedule/schedule.sql \
 	src/advice/index_trial/index_trial.sql
 DATA_built = opsrunbook--$(EXTENSION_VERSION).sql

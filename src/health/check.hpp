@@ -23,6 +23,7 @@
 #include "observed/relations.hpp"
 #include "observed/server.hpp"
 #include "observed/shapes.hpp"
+#include "observed/verification.hpp"
 
 namespace opsrunbook::health {
 
@@ -54,6 +55,7 @@ struct Observations {
     observed::Privileges privileges;
     std::vector<observed::Bloat> bloat; // of the largest relations
     observed::Jobs jobs;
+    observed::Verification verification;
     observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping
     std::unordered_map<uint32_t, int64_t> file_bytes; // of the relations that index checks ask about
     std::unordered_map<uint32_t, std::string> constraint_columns; // of foreign keys without an index

@@ -7,6 +7,7 @@
 #include "health/alerting/stored.hpp"
 #include "advice/indexes/foreign_keys.hpp"
 #include "maintenance/schedule/observed_jobs.hpp"
+#include "maintenance/verification/verification.hpp"
 #include "pg/catalog/definitions.hpp"
 #include "pg/catalog/index_usage.hpp"
 #include "pg/catalog/relations.hpp"
@@ -160,6 +161,8 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
         seen.privileges = pg::read_privileges(seen.server);
     if (wanted(ids, {"failed_jobs", "scheduler_stopped", "amcheck_age"}))
         seen.jobs = maintenance::observe_jobs();
+    if (wanted(ids, {"verification_failed", "amcheck_age"}))
+        seen.verification = maintenance::observe_verification();
     std::vector<Outcome> &outcomes = diagnosis.outcomes;
     const std::vector<std::string> registered = add_user_checks(diagnosis, ids);
     if (ids.empty() || !registered.empty()) {

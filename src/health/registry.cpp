@@ -15,7 +15,8 @@ std::vector<const Check *> all_checks()
           statements_checks(),  indexes_checks(),       storage_checks(),   space_checks(),
           replication_checks(), slot_checks(),          wal_checks(),       archiving_checks(),
           integrity_checks(),   configuration_checks(), privilege_checks(), memory_checks(),
-          bloat_checks(),       job_checks(),           backup_checks(),    mute_checks()})
+          bloat_checks(),       job_checks(),           backup_checks(),    verification_checks(),
+          mute_checks()})
         for (const Check &check : table)
             all.push_back(&check);
     return all;

@@ -204,7 +204,7 @@ base::Value auto_schedule_maintenance(const pg::Arguments &)
     const std::vector<PastRun> history = past_runs();
     const std::string role = pg::current_user_name();
     int queued = 0;
-    for (const PlannedTask &task : observed_plan(relations, server, TaskFilter::everything)) {
+    for (const PlannedTask &task : observed_plan(relations, server, TaskFilter::everything, 0)) {
         const bool waits = std::any_of(pending.begin(), pending.end(), [&task](const PendingTask &other) {
             return other.relation == task.relation && other.command == task.command;
         });
@@ -225,6 +225,7 @@ void run_maintenance(const pg::Arguments &arguments)
                           "CALL opsrunbook.run_maintenance('2 hours');");
     pg::WorkerRequest request = new_run(TaskFilter::everything);
     request.everything = true;
+    request.verify_interval_days = static_cast<int16_t>(pg::settings().verify_interval_days);
     if (longest)
         request.window_seconds = longest->seconds();
     pg::commit_procedure(); // from here on no snapshot is held, so REINDEX CONCURRENTLY has nothing to wait
@@ -244,8 +245,8 @@ void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows)
     const auto longest = arguments.value(0).interval();
     const observed::Relations relations = pg::read_relations();
     const std::vector<PastRun> history = past_runs();
-    const std::vector<PlannedTask> tasks =
-        observed_plan(relations, pg::read_server(), TaskFilter::everything);
+    const std::vector<PlannedTask> tasks = observed_plan(relations, pg::read_server(), TaskFilter::everything,
+                                                         pg::settings().verify_interval_days);
     std::vector<Candidate> candidates;
     std::vector<Duration> durations;
     for (const PlannedTask &task : tasks) {

@@ -32,7 +32,8 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
     const std::vector<PastRun> history = past_runs();
     std::vector<PendingTask> pending = pending_tasks();
     std::vector<Listed> listed;
-    for (PlannedTask &task : observed_plan(relations, server, static_cast<TaskFilter>(request.only))) {
+    for (PlannedTask &task : observed_plan(relations, server, static_cast<TaskFilter>(request.only),
+                                           request.verify_interval_days)) {
         Listed entry;
         entry.duration = predict_duration(task.work, history);
         entry.permitted = pg::can_maintain(task.relation);
@@ -50,8 +51,9 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
     }
     if (static_cast<TaskFilter>(request.only) == TaskFilter::everything)
         for (const PendingTask &obsolete : pending)
-            write_end(obsolete.id, 0, obsolete.relation,
-                      {"skipped", "no longer needed, or replaced by another task", "", {}});
+            if (request.everything || obsolete.kind != task_kind_text(TaskKind::verify))
+                write_end(obsolete.id, 0, obsolete.relation,
+                          {"skipped", "no longer needed, or replaced by another task", "", {}});
     return listed;
 }
 

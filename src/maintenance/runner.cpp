@@ -8,6 +8,8 @@
 #include "maintenance/retention/apply.hpp"
 #include "maintenance/retry.hpp"
 #include "maintenance/run_plan.hpp"
+#include "maintenance/verification/verification.hpp"
+#include "pg/database.hpp"
 #include "pg/orphaned_table.hpp"
 #include "pg/pause.hpp"
 #include "pg/role.hpp"
@@ -82,6 +84,32 @@ TaskEnd end_of(const ClaimedTask &task, const pg::ServerError &error, const Retr
     return end;
 }
 
+// Damage outweighs what could not be read, which is tried again.
+std::optional<pg::ServerError> verify(const ClaimedTask &task, int lock_timeout_ms, std::string &done)
+{
+    std::vector<VerifiedPart> parts;
+    auto failed = pg::worker_transaction([&] {
+        pg::query("SELECT set_config('lock_timeout', $1, true)", {std::to_string(lock_timeout_ms)});
+        parts = verify_relation(task.relation);
+    });
+    if (failed)
+        return failed;
+    std::optional<pg::ServerError> unread, damage;
+    for (const VerifiedPart &part : parts) {
+        if (!part.error)
+            continue;
+        if (!is_damage(*part.error))
+            unread = unread ? unread : part.error;
+        else if (!damage)
+            damage = pg::ServerError{part.error->sqlstate, part.object + ": " + part.message, "", ""};
+        else
+            damage->message += "; " + part.object + ": " + part.message;
+    }
+    done = format("%s verified: the table and its btree indexes",
+                  base::plural(static_cast<int64_t>(parts.size()), "relation").c_str());
+    return damage ? damage : unread;
+}
+
 std::optional<pg::ServerError> execute(const ClaimedTask &task, const pg::WorkerRequest &request,
                                        const Share &share, std::string &done, std::string &refused)
 {
@@ -92,6 +120,8 @@ std::optional<pg::ServerError> execute(const ClaimedTask &task, const pg::Worker
         (outcome.done ? done : refused) = outcome.words;
         return std::nullopt;
     }
+    if (task.kind == task_kind_text(TaskKind::verify))
+        return verify(task, request.lock_timeout_ms, done);
     const int lock_timeout =
         share.background ? std::max(request.lock_timeout_ms, concurrent_wait_ms) : request.lock_timeout_ms;
     return pg::run_statement(task.command, lock_timeout);

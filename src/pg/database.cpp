@@ -1,4 +1,5 @@
 #include "pg/database.hpp"
+#include "pg/boundary.hpp"
 #include "pg/datum.hpp"
 
 #include <stdexcept>
@@ -122,6 +123,11 @@ Result query(const std::string &sql, const Parameters &parameters)
 Result query_latest(const std::string &sql, const Parameters &parameters)
 {
     return collect(sql, parameters, true);
+}
+
+std::optional<ServerError> try_query(Result &result, const std::string &sql, const Parameters &parameters)
+{
+    return attempt([&] { result = query(sql, parameters); });
 }
 
 AsHouseOwner::AsHouseOwner()

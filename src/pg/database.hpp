@@ -1,11 +1,13 @@
 #pragma once
 // SQL from C++: one statement at a time through SPI, results copied out as values.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/value.hpp"
+#include "pg/server_error.hpp"
 
 namespace opsrunbook::pg {
 
@@ -34,6 +36,10 @@ Result query(const std::string &sql, const Parameters &parameters = {});
 // The same with a snapshot taken now, whatever the isolation level: sees what workers have committed
 // meanwhile.
 Result query_latest(const std::string &sql, const Parameters &parameters = {});
+
+// The same as query() in a subtransaction.  Nothing: the result is there; otherwise what the server refused.
+std::optional<ServerError> try_query(Result &result, const std::string &sql,
+                                     const Parameters &parameters = {});
 
 // Runs the body's statements as the owner of the house (schema opsrunbook), as a security-definer function
 // would: only for our own statements on our own tables, never for anything that a user wrote.

@@ -20,6 +20,7 @@
 #include "health/triage/triage.hpp"
 #include "maintenance/schedule/schedule.hpp"
 #include "maintenance/still_at_work.hpp"
+#include "maintenance/verification/verification.hpp"
 
 namespace opsrunbook::pg {
 
@@ -155,6 +156,7 @@ FUNCTION(procedure, run_maintenance, actor, maintenance::run_maintenance);
 FUNCTION(rows, plan_maintenance, reader, maintenance::plan_maintenance);
 FUNCTION(value, cancel_task, actor, maintenance::cancel_task);
 FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
+FUNCTION(rows, verify_table, actor, maintenance::verify_table);
 FUNCTION(value, still_at_work, anyone, maintenance::still_at_work);
 
 FUNCTION(value, set_retention, actor, maintenance::set_retention);

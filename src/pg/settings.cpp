@@ -19,6 +19,7 @@ int max_replication_lag_mb = 1024;
 int max_wal_files_to_archive = 64;
 int busy_wait_seconds = 60;
 int retention_seqscan_limit_mb = 256;
+int verify_interval_days = 7;
 bool preloaded = false;
 int alert_fire_after = 2;
 int alert_clear_after = 2;
@@ -72,17 +73,21 @@ void define_settings()
         "Retention refuses to read through a larger table that has no index on its time column.", nullptr,
         &retention_seqscan_limit_mb, 256, 0, INT_MAX / 2, PGC_USERSET, GUC_UNIT_MB, nullptr, nullptr,
         nullptr);
+    DefineCustomIntVariable(
+        "opsrunbook.verify_interval_days",
+        "CALL opsrunbook.run_maintenance() verifies each table and its btree indexes this often, in days.",
+        "Where the extension amcheck is installed, and the role may call it. 0 never verifies.",
+        &verify_interval_days, 7, 0, 3650, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("opsrunbook");
 }
 
 Settings settings()
 {
-    return {index_trial_min_gain,       lock_timeout_ms,
-            max_parallel_tasks,         max_active_sessions,
-            max_lock_waiters,           max_replication_lag_mb,
-            max_wal_files_to_archive,   busy_wait_seconds,
-            retention_seqscan_limit_mb, preloaded,
-            alert_fire_after,           alert_clear_after};
+    return {index_trial_min_gain,     lock_timeout_ms,   max_parallel_tasks,
+            max_active_sessions,      max_lock_waiters,  max_replication_lag_mb,
+            max_wal_files_to_archive, busy_wait_seconds, retention_seqscan_limit_mb,
+            verify_interval_days,     preloaded,         alert_fire_after,
+            alert_clear_after};
 }
 
 } // namespace opsrunbook::pg

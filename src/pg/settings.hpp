@@ -17,6 +17,7 @@ struct Settings {
     int max_wal_files_to_archive;
     int busy_wait_seconds;          // a paused run carries its tasks over after this
     int retention_seqscan_limit_mb; // retention reads no larger table without an index on its time column
+    int verify_interval_days;       // each table is verified this often where amcheck is; 0: never
     bool preloaded;                 // this module stands in shared_preload_libraries of the running server
     int alert_fire_after;           // observations in a row before an alert fires, and
     int alert_clear_after;          // before it is over

@@ -40,6 +40,7 @@ struct WorkerRequest {
     int32_t days;      // retention: keep this many days, whatever the policy says; 0: what the policy says
     int32_t seqscan_limit_mb;
     bool dry_run;                   // retention: count only
+    int16_t verify_interval_days;   // a run verifies each table this often; 0: it does not verify
     int32_t asking_pid;             // who waits for the run; restore_index: whose query profits,
     double cost_before, cost_after; // from which cost to which,
     char note[40];                  // and how its text begins

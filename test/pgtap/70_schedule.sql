@@ -93,7 +93,7 @@ SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['failed_jobs', 'schedu
 
 -- A job that verifies the data, and does not get to it.
 SELECT results_eq($$SELECT severity, message FROM opsrunbook.findings(ARRAY['amcheck_age'], true)$$,
-    $$VALUES ('OK', 'no job calls amcheck; what pg_amcheck did from outside leaves no trace')$$, 'without a job that calls amcheck there is nothing to judge');
+    $$VALUES ('OK', 'nothing verifies this database that leaves a trace here; pg_amcheck does not')$$, 'without a job that calls amcheck there is nothing to judge');
 SELECT opsrunbook.schedule('verify', '0 5 * * 0', 'SELECT bt_index_check(c.oid) FROM pg_class c WHERE c.oid = ''pg_class_oid_index''::regclass') \g /dev/null
 SELECT opsrunbook.schedule('rebt_index_checks', '0 5 * * 0', 'SELECT not_bt_index_check()') \g /dev/null
 SELECT is(pg_temp.alerts('verify'), NULL, 'a new job has its time');

@@ -20,6 +20,7 @@ my %call = (
 	'performance.reset_idle_connections' => '(100000)',
 	'opsrunbook.measure_bloat' => q{('held')},
 	'opsrunbook.next_runs' => q{('@daily')},
+	'opsrunbook.verify_table' => q{('free')},
 	'opsrunbook.still_at_work' => q{('task', 1, 1, 1, now())},
 	'opsrunbook.decode_url' => q{('a%20b')},
 	'opsrunbook.add_check' => q{('mine', 'SELECT 1', 2, 3)},
@@ -56,7 +57,7 @@ my %acts = map { $_ => 1 } qw(
   opsrunbook.import_index_usage opsrunbook.mute_alert opsrunbook.observe_alerts opsrunbook.record_storage_sizes
   opsrunbook.remove_check opsrunbook.remove_orphan_rule opsrunbook.run_job_now opsrunbook.run_maintenance
   opsrunbook.run_once opsrunbook.run_retention opsrunbook.schedule opsrunbook.set_retention
-  opsrunbook.start_index_trial opsrunbook.unmute_alert opsrunbook.unschedule backup_recovery.perform_maintenance
+  opsrunbook.start_index_trial opsrunbook.unmute_alert opsrunbook.unschedule opsrunbook.verify_table backup_recovery.perform_maintenance
   public.auto_schedule_maintenance public.cleanup_maintenance_history public.cleanup_old_user_events
   public.cleanup_orphaned_images public.optimize_database public.perform_routine_maintenance
   public.run_automated_maintenance public.update_index_usage public.update_table_statistics);

@@ -121,4 +121,42 @@ TEST(Space, MultixactMembers)
     EXPECT_EQ(status("multixact_members", seen), Status::unknown);
 }
 
+TEST(Verification, NothingIsKnownBeforeTheFirst)
+{
+    EXPECT_FALSE(run("verification_failed", healthy()).scored);
+    EXPECT_FALSE(run("amcheck_age", healthy()).scored);
+}
+
+TEST(Verification, Damage)
+{
+    Observations seen = healthy();
+    seen.verification.tables = 3;
+    seen.verification.oldest_days = 1;
+    EXPECT_EQ(status("verification_failed", seen), Status::ok);
+    seen.verification.damaged = {
+        {"public.orders", false, "public.orders_at: item order invariant violated", {42}}};
+    const Finding index = worst("verification_failed", seen);
+    EXPECT_EQ(index.status, Status::critical);
+    EXPECT_TRUE(index.lethal);
+    EXPECT_EQ(index.since, base::Timestamp{42});
+    EXPECT_EQ(index.fix, "REINDEX TABLE CONCURRENTLY public.orders; "
+                         "SELECT * FROM opsrunbook.verify_table('public.orders');");
+    seen.verification.damaged[0].heap = true; // rebuilding an index from damaged rows would hide the loss
+    EXPECT_TRUE(worst("verification_failed", seen).fix.starts_with("-- "));
+}
+
+TEST(Verification, ByTheTableThatWaitsLongest)
+{
+    Observations seen = healthy();
+    seen.verification.tables = 3;
+    seen.verification.oldest = "public.orders";
+    for (const auto &[days, expected] :
+         {std::pair{1.0, Status::ok}, {14.0, Status::ok}, {14.1, Status::warning}}) {
+        seen.verification.oldest_days = days;
+        EXPECT_EQ(status("amcheck_age", seen), expected) << days;
+    }
+    EXPECT_EQ(worst("amcheck_age", seen).message,
+              "of 3 tables that were verified once, public.orders was so last 14 d 2 h ago");
+}
+
 } // namespace

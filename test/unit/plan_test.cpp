@@ -1,4 +1,5 @@
 #include "maintenance/plan.hpp"
+#include "maintenance/verification/plan_verification.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -473,4 +474,46 @@ TEST(Plan, TheWorkCountsSpoiltPagesAndTheSample)
         const double vacuum = work.heap_bytes_to_scan + 20000 * page / 32;
         EXPECT_EQ(work_bytes(work), vacuum + (task.relation == 102 ? 20000 * page : 0)) << task.object;
     }
+}
+
+TEST(PlanVerification, WhatIsDueAndInWhichOrder)
+{
+    Database database;
+    for (const auto &[oid, name] : {std::pair{100, "never"},
+                                    {101, "fresh"},
+                                    {102, "due"},
+                                    {103, "older"},
+                                    {104, "damaged"},
+                                    {105, "temporary"}})
+        database.table(static_cast<Oid>(oid), name);
+    database.relations.tables.back().relation.persistence = 't';
+    database.toast_of(101, 200);
+    const observed::VerifiedTables verified = {
+        {101, {6.9, false}}, {102, {7, false}}, {103, {30, false}}, {104, {0.01, true}}};
+    const auto tasks = plan_verification(database.relations, verified, 7);
+    std::vector<std::string> reasons;
+    reasons.reserve(tasks.size());
+    for (const PlannedTask &task : tasks)
+        reasons.push_back(task.object + ": " + task.reason);
+    EXPECT_EQ(reasons, (std::vector<std::string>{"public.damaged: damage was found when it was last verified",
+                                                 "public.never: never verified",
+                                                 "public.older: last verified 30 d ago",
+                                                 "public.due: last verified 7 d ago"}));
+    EXPECT_EQ(tasks.front().command, "SELECT * FROM opsrunbook.verify_table('public.damaged')");
+    EXPECT_FALSE(tasks.front().background);
+    EXPECT_TRUE(plan_verification(database.relations, verified, 0).empty());
+}
+
+TEST(PlanVerification, ReadsTheHeapOnceForEachIndexToo)
+{
+    Database database;
+    database.table(100, "orders");
+    database.index(300, "orders_pkey", 100).relation.pages = 1000;
+    database.index(301, "orders_at", 100).relation.pages = 3000;
+    const auto tasks = plan_verification(database.relations, {}, 10);
+    ASSERT_EQ(tasks.size(), 1u);
+    EXPECT_EQ(tasks[0].work.kind, TaskKind::verify);
+    EXPECT_EQ(tasks[0].work.heap_bytes, 3 * 20000 * 8192.0);
+    EXPECT_EQ(tasks[0].work.index_bytes, 4000 * 8192.0);
+    EXPECT_EQ(tasks[0].benefit, 24000 * 8192.0 / 10);
 }

@@ -22,6 +22,7 @@ std::span<const Check> slot_checks();
 std::span<const Check> wal_checks();
 std::span<const Check> archiving_checks();
 std::span<const Check> backup_checks();
+std::span<const Check> verification_checks();
 std::span<const Check> integrity_checks();
 std::span<const Check> configuration_checks();
 std::span<const Check> privilege_checks();

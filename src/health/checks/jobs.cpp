@@ -82,33 +82,6 @@ void scheduler_stopped(const Observations &seen, Judge &judge)
         .fix = "-- see the server log for errors of \"opsrunbook scheduler\"";
 }
 
-void amcheck_age(const Observations &seen, Judge &judge)
-{
-    if (seen.jobs.verifying.empty())
-        return judge.not_applicable("no job calls amcheck; what pg_amcheck did from outside leaves no trace");
-    for (const observed::VerifyingJob &job : seen.jobs.verifying) {
-        const std::string age = base::duration_text(job.days_since * 86400);
-        Finding *const finding = judge.measure(
-            job.days_since, job.name,
-            job.completed
-                ? format("job \"%s\" last verified its tables and indexes %s ago", job.name.c_str(),
-                         age.c_str())
-                : format("job \"%s\", scheduled %s ago, has not verified its tables and indexes yet",
-                         job.name.c_str(), age.c_str()));
-        if (!finding)
-            continue;
-        finding->evidence.add("completed", job.completed).add("days_since", job.days_since);
-        finding->cause =
-            "corruption that nobody looks for is found by the application, when the backups that "
-            "are free of it are gone";
-        finding->fix = call("run_job_now", job.name);
-    }
-    judge.fine(format("%s amcheck, each as often as it should",
-                      seen.jobs.verifying.size() == 1
-                          ? "1 job calls"
-                          : format("%zu jobs call", seen.jobs.verifying.size()).c_str()));
-}
-
 constexpr Check checks[] = {
     {
         .id = "failed_jobs",
@@ -135,21 +108,6 @@ constexpr Check checks[] = {
             "is switched off, or its process cannot start.",
         .source = "the launcher's entry in shared memory, shared_preload_libraries, opsrunbook.scheduler",
         .evaluate = scheduler_stopped,
-    },
-    {
-        .id = "amcheck_age",
-        .title = "verification that is overdue",
-        .category = Category::integrity,
-        .points = 20,
-        .metric = "amcheck_age_days",
-        .unit = "d",
-        .warning = 14,
-        .explanation =
-            "A scheduled job that verifies tables or indexes with amcheck has not completed a run for long. "
-            "A database without such a job is not reported: pg_amcheck leaves no trace in the server.",
-        .source = "opsrunbook.job_run of the enabled jobs whose command calls bt_index_check(), "
-                  "bt_index_parent_check() or verify_heapam()",
-        .evaluate = amcheck_age,
     },
 };
 

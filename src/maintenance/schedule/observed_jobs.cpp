@@ -50,7 +50,8 @@ observed::Jobs observe_jobs()
             "days"
             " FROM opsrunbook.job j LEFT JOIN LATERAL (SELECT r.finished_at FROM opsrunbook.job_run r WHERE"
             " r.job_id = j.id AND r.status = 'completed' ORDER BY r.id DESC LIMIT 1) c ON true"
-            " WHERE j.enabled AND j.command ~* '\\m(bt_index_check|bt_index_parent_check|verify_heapam)\\M'"
+            " WHERE j.enabled AND j.command ~* "
+            "'\\m(bt_index_check|bt_index_parent_check|verify_heapam|verify_table)\\M'"
             " ORDER BY days DESC LIMIT $1",
             {most_named});
     });
