@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "maintenance/journal.hpp"
 #include "maintenance/observed_plan.hpp"
+#include "maintenance/verification/verification.hpp"
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/server.hpp"
 #include "pg/role.hpp"
@@ -64,6 +65,7 @@ void write_plan(const pg::WorkerRequest &request)
     if (!house_stands())
         return;
     sweep_crashed();
+    forget_gone_tables();
     const observed::Relations relations = pg::read_relations();
     const observed::Server server = pg::read_server();
     std::vector<Listed> listed = list_tasks(relations, server, request);

@@ -72,7 +72,7 @@ one(q{CREATE TABLE held (id int PRIMARY KEY, v text);
 	CREATE INDEX free_v ON free (v); CREATE INDEX free_v_again ON free (v);
 	CREATE UNLOGGED TABLE fleeting (id int);
 	INSERT INTO fleeting SELECT generate_series(1, 1000);
-	CREATE EXTENSION pg_stat_statements;
+	CREATE EXTENSION pg_stat_statements; CREATE EXTENSION amcheck;
 	CREATE ROLE watcher LOGIN; GRANT pg_monitor TO watcher;
 	CREATE ROLE nobody_special LOGIN;
 	SELECT pg_stat_force_next_flush()});

@@ -155,13 +155,17 @@ std::vector<VerifiedPart> verify_relation(uint32_t relation)
     return parts;
 }
 
+void forget_gone_tables()
+{
+    house("DELETE FROM opsrunbook.verified v WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = "
+          "v.relation)");
+}
+
 observed::VerifiedTables verified_tables()
 {
-    const pg::Result rows = house("WITH gone AS (DELETE FROM opsrunbook.verified v WHERE NOT EXISTS (SELECT "
-                                  "FROM pg_class c WHERE c.oid ="
-                                  " v.relation)) SELECT v.relation, v.damage IS NOT NULL AS damaged, "
-                                  "extract(epoch FROM clock_timestamp()"
-                                  " - v.verified_at)::float8 / 86400 AS days FROM opsrunbook.verified v");
+    const pg::Result rows =
+        house("SELECT v.relation, v.damage IS NOT NULL AS damaged, extract(epoch FROM clock_timestamp()"
+              " - v.verified_at)::float8 / 86400 AS days FROM opsrunbook.verified v");
     observed::VerifiedTables tables;
     for (size_t r = 0; r < rows.size(); ++r)
         tables[static_cast<uint32_t>(rows.at(r, "relation").integer())] = {rows.at(r, "days").real(),

@@ -29,7 +29,8 @@ bool is_damage(const pg::ServerError &error);
 // under ACCESS SHARE locks.  Remembers the outcome: damage, or that all of it was read.
 std::vector<VerifiedPart> verify_relation(uint32_t relation);
 
-observed::VerifiedTables verified_tables(); // and forgets those that are gone
+void forget_gone_tables();
+observed::VerifiedTables verified_tables(); // those that are gone may be among them
 observed::Verification observe_verification();
 
 // SQL: verify_table(relation regclass), rows (object, status, message).
