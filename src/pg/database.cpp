@@ -152,4 +152,9 @@ AsHouseOwner::~AsHouseOwner()
     SetUserIdAndSecContext(user, context);
 }
 
+Result house_query(const std::string &sql, const Parameters &parameters)
+{
+    return as_house_owner([&] { return query(sql, parameters); });
+}
+
 } // namespace opsrunbook::pg

@@ -63,4 +63,7 @@ template <class Body> auto as_house_owner(Body &&body)
     return body();
 }
 
+// query() as the owner of the house.
+Result house_query(const std::string &sql, const Parameters &parameters = {});
+
 } // namespace opsrunbook::pg

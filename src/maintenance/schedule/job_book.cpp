@@ -14,11 +14,6 @@ namespace {
 
 using base::Value;
 
-pg::Result house(const std::string &sql, const pg::Parameters &parameters = {})
-{
-    return pg::as_house_owner([&] { return pg::query(sql, parameters); });
-}
-
 MissedRuns missed_runs_of(const std::string &text)
 {
     return text == "skip" ? MissedRuns::skip : text == "run_all" ? MissedRuns::run_all : MissedRuns::run_once;
@@ -80,7 +75,7 @@ void read_trigger(const pg::Result &rows, size_t r, BookedJob &booked)
 
 std::vector<BookedJob> read_jobs()
 {
-    const pg::Result rows = house(
+    const pg::Result rows = pg::house_query(
         "SELECT j.id, j.name, j.cron, j.run_at, j.after_job, o.name AS after, j.command, j.timezone, "
         "j.missed,"
         " j.max_retries, j.retry_seconds, j.timeout_seconds, j.jitter_seconds, j.enabled, j.role, j.since,"
@@ -137,7 +132,7 @@ std::vector<Job> decidable(const std::vector<BookedJob> &jobs)
 
 std::vector<int64_t> end_crashed_runs()
 {
-    const pg::Result ended = house(
+    const pg::Result ended = pg::house_query(
         "UPDATE opsrunbook.job_run r SET finished_at = clock_timestamp(), status = 'failed',"
         " message = CASE WHEN r.worker_pid IS NULL THEN 'worker ended without reporting, before it started "
         "the"
@@ -158,51 +153,56 @@ std::vector<int64_t> end_crashed_runs()
 int64_t write_launch(const BookedJob &job, const Launch &launch)
 {
     if (job.run_now)
-        house("UPDATE opsrunbook.job SET run_now = false WHERE id = $1", {job.job.id});
-    return house("INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, "
-                 "command)"
-                 " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-                 {job.job.id, job.name, launch.scheduled_for, launch.attempt,
-                  launch_reason_text(launch.reason), job.role, job.command})
+        pg::house_query("UPDATE opsrunbook.job SET run_now = false WHERE id = $1", {job.job.id});
+    return pg::house_query(
+               "INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, "
+               "command)"
+               " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+               {job.job.id, job.name, launch.scheduled_for, launch.attempt, launch_reason_text(launch.reason),
+                job.role, job.command})
         .at(0, size_t{0})
         .integer();
 }
 
 void write_passed_over(const BookedJob &job, base::Timestamp scheduled_for)
 {
-    house("INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, command,"
-          " finished_at, status, message) VALUES ($1, $2, $3, 0, 'passed over', $4, $5, clock_timestamp(),"
-          " 'skipped', 'its time passed while it could not run')",
-          {job.job.id, job.name, scheduled_for, job.role, job.command});
+    pg::house_query(
+        "INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, command,"
+        " finished_at, status, message) VALUES ($1, $2, $3, 0, 'passed over', $4, $5, clock_timestamp(),"
+        " 'skipped', 'its time passed while it could not run')",
+        {job.job.id, job.name, scheduled_for, job.role, job.command});
 }
 
 void forget_launch(int64_t run_id)
 {
-    house("DELETE FROM opsrunbook.job_run WHERE id = $1 AND worker_pid IS NULL AND finished_at IS NULL",
-          {run_id});
+    pg::house_query(
+        "DELETE FROM opsrunbook.job_run WHERE id = $1 AND worker_pid IS NULL AND finished_at IS NULL",
+        {run_id});
 }
 
 void write_problem(const BookedJob &job)
 {
-    house("UPDATE opsrunbook.job SET problem = nullif($2, '') WHERE id = $1", {job.job.id, job.problem});
+    pg::house_query("UPDATE opsrunbook.job SET problem = nullif($2, '') WHERE id = $1",
+                    {job.job.id, job.problem});
 }
 
 void write_run_end(int64_t run_id, const RunEnd &end)
 {
-    house("UPDATE opsrunbook.job_run SET finished_at = clock_timestamp(), status = $2, sqlstate = nullif($3, "
-          "''),"
-          " message = $4 WHERE id = $1 AND finished_at IS NULL",
-          {run_id, end.status, end.sqlstate, end.message});
+    pg::house_query(
+        "UPDATE opsrunbook.job_run SET finished_at = clock_timestamp(), status = $2, sqlstate = nullif($3, "
+        "''),"
+        " message = $4 WHERE id = $1 AND finished_at IS NULL",
+        {run_id, end.status, end.sqlstate, end.message});
 }
 
 std::optional<ClaimedRun> claim_run(int64_t run_id)
 {
-    const pg::Result run =
-        house("UPDATE opsrunbook.job_run r SET worker_pid = a.pid, worker_started_at = a.backend_start,"
-              " started_at = clock_timestamp() FROM pg_stat_activity a, opsrunbook.job j"
-              " WHERE r.id = $1 AND r.worker_pid IS NULL AND r.finished_at IS NULL AND j.id = r.job_id"
-              " AND a.pid = pg_backend_pid() RETURNING r.job_id, r.command, j.timeout_seconds",
-              {run_id});
+    const pg::Result run = pg::house_query(
+        "UPDATE opsrunbook.job_run r SET worker_pid = a.pid, worker_started_at = a.backend_start,"
+        " started_at = clock_timestamp() FROM pg_stat_activity a, opsrunbook.job j"
+        " WHERE r.id = $1 AND r.worker_pid IS NULL AND r.finished_at IS NULL AND j.id = r.job_id"
+        " AND a.pid = pg_backend_pid() RETURNING r.job_id, r.command, j.timeout_seconds",
+        {run_id});
     if (run.empty())
         return std::nullopt;
     return ClaimedRun{run.at(0, "job_id").integer(), run.at(0, "command").text(),
@@ -211,7 +211,7 @@ std::optional<ClaimedRun> claim_run(int64_t run_id)
 
 std::optional<Alert> alert_of(int64_t run_id)
 {
-    const pg::Result run = house(
+    const pg::Result run = pg::house_query(
         "SELECT r.job_id, r.job_name, r.attempt, r.role, r.sqlstate, r.message, r.scheduled_for::text AS due,"
         " current_database()::text AS database FROM opsrunbook.job_run r LEFT JOIN opsrunbook.job j ON j.id ="
         " r.job_id WHERE r.id = $1 AND r.status = 'failed' AND (j.id IS NULL OR r.attempt > j.max_retries"
@@ -235,17 +235,19 @@ std::optional<Alert> alert_of(int64_t run_id)
 // The newest run of a job tells when it ran last.
 void prune_runs(int days)
 {
-    house("DELETE FROM opsrunbook.job_run r WHERE r.finished_at < now() - make_interval(days => $1::integer)"
-          " AND (NOT EXISTS (SELECT FROM opsrunbook.job j WHERE j.id = r.job_id)"
-          " OR EXISTS (SELECT FROM opsrunbook.job_run n WHERE n.job_id = r.job_id AND n.id > r.id))",
-          {days});
+    pg::house_query(
+        "DELETE FROM opsrunbook.job_run r WHERE r.finished_at < now() - make_interval(days => $1::integer)"
+        " AND (NOT EXISTS (SELECT FROM opsrunbook.job j WHERE j.id = r.job_id)"
+        " OR EXISTS (SELECT FROM opsrunbook.job_run n WHERE n.job_id = r.job_id AND n.id > r.id))",
+        {days});
 }
 
 void prune_runs_of(int64_t job_id, int rows)
 {
-    house("DELETE FROM opsrunbook.job_run WHERE job_id = $1 AND id <= (SELECT r.id FROM opsrunbook.job_run r"
-          " WHERE r.job_id = $1 ORDER BY r.id DESC OFFSET $2 LIMIT 1) AND finished_at IS NOT NULL",
-          {job_id, rows});
+    pg::house_query(
+        "DELETE FROM opsrunbook.job_run WHERE job_id = $1 AND id <= (SELECT r.id FROM opsrunbook.job_run r"
+        " WHERE r.job_id = $1 ORDER BY r.id DESC OFFSET $2 LIMIT 1) AND finished_at IS NOT NULL",
+        {job_id, rows});
 }
 
 } // namespace opsrunbook::maintenance

@@ -24,26 +24,22 @@ using base::Value;
 constexpr size_t longest_name = 200;
 constexpr int64_t longest_seconds = int64_t{30} * 86400;
 
-pg::Result house(const std::string &sql, const pg::Parameters &parameters = {})
-{
-    return pg::as_house_owner([&] { return pg::query(sql, parameters); });
-}
-
 Value other_job(const NewJob &job)
 {
     if (job.after.empty())
         return {};
-    const pg::Result other = house("SELECT id FROM opsrunbook.job WHERE name = $1", {job.after});
+    const pg::Result other = pg::house_query("SELECT id FROM opsrunbook.job WHERE name = $1", {job.after});
     if (other.empty())
         throw Error(ErrorKind::undefined, format("job \"%s\" does not exist", job.after.c_str()),
                     format("Job \"%s\" was to run after it.", job.name.c_str()),
                     "The jobs of this database are in opsrunbook.jobs.");
     const bool circle =
-        house("WITH RECURSIVE earlier AS (SELECT id, name, after_job FROM opsrunbook.job WHERE name = $1"
-              " UNION SELECT j.id, j.name, j.after_job FROM opsrunbook.job j JOIN earlier e ON e.after_job = "
-              "j.id)"
-              " SELECT FROM earlier WHERE name = $2",
-              {job.after, job.name})
+        pg::house_query(
+            "WITH RECURSIVE earlier AS (SELECT id, name, after_job FROM opsrunbook.job WHERE name = $1"
+            " UNION SELECT j.id, j.name, j.after_job FROM opsrunbook.job j JOIN earlier e ON e.after_job = "
+            "j.id)"
+            " SELECT FROM earlier WHERE name = $2",
+            {job.after, job.name})
             .processed > 0;
     if (circle)
         throw Error(ErrorKind::invalid_input, format("job \"%s\" would wait for itself", job.name.c_str()),
@@ -94,7 +90,8 @@ const TimeZone &known_time_zone(const std::string &name)
 
 std::optional<ExistingJob> find_job(const std::string &name)
 {
-    const pg::Result job = house("SELECT id, role FROM opsrunbook.job WHERE name = $1 FOR UPDATE", {name});
+    const pg::Result job =
+        pg::house_query("SELECT id, role FROM opsrunbook.job WHERE name = $1 FOR UPDATE", {name});
     if (job.empty())
         return std::nullopt;
     return ExistingJob{job.at(0, "id").integer(), job.at(0, "role").text()};
@@ -105,10 +102,11 @@ void require_own(const std::string &name, const ExistingJob &job)
     const std::string caller = pg::current_user_name();
     if (pg::is_superuser())
         return;
-    const bool same_role = house("SELECT FROM pg_roles r LEFT JOIN opsrunbook.job_role k ON k.job_id = $2"
-                                 " WHERE r.rolname = $1 AND (k.role_oid IS NULL OR k.role_oid = r.oid)",
-                                 {caller, job.id})
-                               .processed > 0;
+    const bool same_role =
+        pg::house_query("SELECT FROM pg_roles r LEFT JOIN opsrunbook.job_role k ON k.job_id = $2"
+                        " WHERE r.rolname = $1 AND (k.role_oid IS NULL OR k.role_oid = r.oid)",
+                        {caller, job.id})
+            .processed > 0;
     if (caller != job.role || !same_role)
         throw Error(ErrorKind::not_allowed, format("permission denied for job \"%s\"", name.c_str()),
                     format("It belongs to role %s.", base::quote_identifier(job.role).c_str()),
@@ -117,10 +115,11 @@ void require_own(const std::string &name, const ExistingJob &job)
 
 void note_role(int64_t id)
 {
-    house("INSERT INTO opsrunbook.job_role (job_id, role_oid) SELECT j.id, r.oid FROM opsrunbook.job j"
-          " JOIN pg_roles r ON r.rolname = j.role WHERE j.id = $1"
-          " ON CONFLICT (job_id) DO UPDATE SET role_oid = excluded.role_oid",
-          {id});
+    pg::house_query(
+        "INSERT INTO opsrunbook.job_role (job_id, role_oid) SELECT j.id, r.oid FROM opsrunbook.job j"
+        " JOIN pg_roles r ON r.rolname = j.role WHERE j.id = $1"
+        " ON CONFLICT (job_id) DO UPDATE SET role_oid = excluded.role_oid",
+        {id});
 }
 
 int64_t write_job(const NewJob &job)
@@ -139,7 +138,7 @@ int64_t write_job(const NewJob &job)
     int64_t id = 0;
     if (existing) {
         id = existing->id;
-        house(
+        pg::house_query(
             "UPDATE opsrunbook.job SET cron = $2, run_at = $3::timestamptz, after_job = $4::bigint, command "
             "= $5, timezone = $6,"
             " missed = $7, max_retries = $8, retry_seconds = $9, timeout_seconds = $10::integer,"
@@ -150,11 +149,12 @@ int64_t write_job(const NewJob &job)
     else {
         pg::Parameters with_role = values;
         with_role.emplace_back(pg::current_user_name());
-        id = house("INSERT INTO opsrunbook.job (name, cron, run_at, after_job, command, timezone, missed,"
-                   " max_retries, retry_seconds, timeout_seconds, jitter_seconds, enabled, role)"
-                   " VALUES ($1, $2, $3::timestamptz, $4::bigint, $5, $6, $7, $8, $9, $10::integer, $11, "
-                   "$12, $13) RETURNING id",
-                   with_role)
+        id = pg::house_query(
+                 "INSERT INTO opsrunbook.job (name, cron, run_at, after_job, command, timezone, missed,"
+                 " max_retries, retry_seconds, timeout_seconds, jitter_seconds, enabled, role)"
+                 " VALUES ($1, $2, $3::timestamptz, $4::bigint, $5, $6, $7, $8, $9, $10::integer, $11, "
+                 "$12, $13) RETURNING id",
+                 with_role)
                  .at(0, size_t{0})
                  .integer();
         note_role(id);

@@ -22,11 +22,6 @@ using base::Value;
 
 constexpr int64_t most_next_runs = 100'000;
 
-pg::Result house(const std::string &sql, const pg::Parameters &parameters = {})
-{
-    return pg::as_house_owner([&] { return pg::query(sql, parameters); });
-}
-
 std::string required(const pg::Arguments &arguments, int number, const char *what)
 {
     if (arguments.is_null(number) || arguments.text(number).empty())
@@ -84,7 +79,7 @@ base::Value run_once(const pg::Arguments &arguments)
 base::Value run_job_now(const pg::Arguments &arguments)
 {
     const ExistingJob job = own_job(arguments);
-    house("UPDATE opsrunbook.job SET run_now = true WHERE id = $1", {job.id});
+    pg::house_query("UPDATE opsrunbook.job SET run_now = true WHERE id = $1", {job.id});
     pg::poke_scheduler_at_commit();
     warn_unless_running();
     return job.id;
@@ -93,15 +88,15 @@ base::Value run_job_now(const pg::Arguments &arguments)
 base::Value unschedule(const pg::Arguments &arguments)
 {
     const ExistingJob job = own_job(arguments);
-    const pg::Result waiting =
-        house("SELECT string_agg(format('\"%s\"', name), ', ' ORDER BY name) AS names FROM opsrunbook.job"
-              " WHERE after_job = $1 HAVING count(*) > 0",
-              {job.id});
+    const pg::Result waiting = pg::house_query(
+        "SELECT string_agg(format('\"%s\"', name), ', ' ORDER BY name) AS names FROM opsrunbook.job"
+        " WHERE after_job = $1 HAVING count(*) > 0",
+        {job.id});
     if (!waiting.empty())
         throw Error(ErrorKind::not_ready, "other jobs run after this one",
                     format("These wait for it: %s.", waiting.at(0, "names").text().c_str()),
                     "Unschedule them first.");
-    house("DELETE FROM opsrunbook.job WHERE id = $1", {job.id});
+    pg::house_query("DELETE FROM opsrunbook.job WHERE id = $1", {job.id});
     pg::poke_scheduler_at_commit();
     return job.id;
 }
@@ -109,7 +104,8 @@ base::Value unschedule(const pg::Arguments &arguments)
 base::Value enable_job(const pg::Arguments &arguments)
 {
     const ExistingJob job = own_job(arguments);
-    house("UPDATE opsrunbook.job SET enabled = true, since = clock_timestamp() WHERE id = $1", {job.id});
+    pg::house_query("UPDATE opsrunbook.job SET enabled = true, since = clock_timestamp() WHERE id = $1",
+                    {job.id});
     if (pg::is_superuser())
         note_role(job.id);
     pg::poke_scheduler_at_commit();
@@ -120,7 +116,7 @@ base::Value enable_job(const pg::Arguments &arguments)
 base::Value disable_job(const pg::Arguments &arguments)
 {
     const ExistingJob job = own_job(arguments);
-    house("UPDATE opsrunbook.job SET enabled = false WHERE id = $1", {job.id});
+    pg::house_query("UPDATE opsrunbook.job SET enabled = false WHERE id = $1", {job.id});
     pg::poke_scheduler_at_commit();
     return job.id;
 }

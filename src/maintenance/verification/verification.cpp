@@ -2,7 +2,6 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "pg/as_role.hpp"
 #include "pg/database.hpp"
 #include "pg/role.hpp"
 
@@ -17,11 +16,6 @@ namespace {
 
 constexpr const char *data_corrupted = "XX001", *index_corrupted = "XX002";
 constexpr int places_named = 3;
-
-pg::Result house(const std::string &sql, const pg::Parameters &parameters = {})
-{
-    return pg::as_house_owner([&] { return pg::query(sql, parameters); });
-}
 
 // The schema of amcheck, quoted, with its dot; empty: it is not installed.
 std::string amcheck_schema()
@@ -84,11 +78,12 @@ void remember(uint32_t relation, const std::vector<VerifiedPart> &parts)
     }
     if (damage.empty() && !all_read)
         return;
-    house("INSERT INTO opsrunbook.verified (relation, verified_at, sqlstate, damage) VALUES ($1::oid,"
-          " clock_timestamp(), $2::text, $3::text) ON CONFLICT (relation) DO UPDATE SET verified_at ="
-          " excluded.verified_at, sqlstate = excluded.sqlstate, damage = excluded.damage",
-          {static_cast<int64_t>(relation), damage.empty() ? Value() : Value(sqlstate),
-           damage.empty() ? Value() : Value(base::join(damage, "\n"))});
+    pg::house_query(
+        "INSERT INTO opsrunbook.verified (relation, verified_at, sqlstate, damage) VALUES ($1::oid,"
+        " clock_timestamp(), $2::text, $3::text) ON CONFLICT (relation) DO UPDATE SET verified_at ="
+        " excluded.verified_at, sqlstate = excluded.sqlstate, damage = excluded.damage",
+        {static_cast<int64_t>(relation), damage.empty() ? Value() : Value(sqlstate),
+         damage.empty() ? Value() : Value(base::join(damage, "\n"))});
 }
 
 } // namespace
@@ -157,15 +152,16 @@ std::vector<VerifiedPart> verify_relation(uint32_t relation)
 
 void forget_gone_tables()
 {
-    house("DELETE FROM opsrunbook.verified v WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = "
-          "v.relation)");
+    pg::house_query(
+        "DELETE FROM opsrunbook.verified v WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = "
+        "v.relation)");
 }
 
 observed::VerifiedTables verified_tables()
 {
-    const pg::Result rows =
-        house("SELECT v.relation, v.damage IS NOT NULL AS damaged, extract(epoch FROM clock_timestamp()"
-              " - v.verified_at)::float8 / 86400 AS days FROM opsrunbook.verified v");
+    const pg::Result rows = pg::house_query(
+        "SELECT v.relation, v.damage IS NOT NULL AS damaged, extract(epoch FROM clock_timestamp()"
+        " - v.verified_at)::float8 / 86400 AS days FROM opsrunbook.verified v");
     observed::VerifiedTables tables;
     for (size_t r = 0; r < rows.size(); ++r)
         tables[static_cast<uint32_t>(rows.at(r, "relation").integer())] = {rows.at(r, "days").real(),
@@ -176,17 +172,18 @@ observed::VerifiedTables verified_tables()
 observed::Verification observe_verification()
 {
     observed::Verification seen;
-    const pg::Result damaged = house("SELECT relation_name AS name, sqlstate = $1 AS heap, damage, "
-                                     "verified_at FROM opsrunbook.verifications"
-                                     " WHERE damage IS NOT NULL ORDER BY verified_at DESC LIMIT 100",
-                                     {data_corrupted});
+    const pg::Result damaged =
+        pg::house_query("SELECT relation_name AS name, sqlstate = $1 AS heap, damage, "
+                        "verified_at FROM opsrunbook.verifications"
+                        " WHERE damage IS NOT NULL ORDER BY verified_at DESC LIMIT 100",
+                        {data_corrupted});
     for (size_t r = 0; r < damaged.size(); ++r)
         seen.damaged.push_back({damaged.at(r, "name").text(), damaged.at(r, "heap").boolean(),
                                 damaged.at(r, "damage").text(), *damaged.at(r, "verified_at").timestamp()});
-    const pg::Result oldest =
-        house("SELECT (SELECT count(*) FROM opsrunbook.verified) AS tables, v.relation_name AS name,"
-              " extract(epoch FROM clock_timestamp() - v.verified_at)::float8 / 86400 AS days"
-              " FROM opsrunbook.verifications v ORDER BY v.verified_at LIMIT 1");
+    const pg::Result oldest = pg::house_query(
+        "SELECT (SELECT count(*) FROM opsrunbook.verified) AS tables, v.relation_name AS name,"
+        " extract(epoch FROM clock_timestamp() - v.verified_at)::float8 / 86400 AS days"
+        " FROM opsrunbook.verifications v ORDER BY v.verified_at LIMIT 1");
     if (oldest.empty())
         return seen;
     seen.tables = oldest.at(0, "tables").integer();
