@@ -31,7 +31,7 @@ constexpr KindRow kinds[] = {
     {TaskKind::drop_orphan, "drop orphan", 1e9, 0.1},
     {TaskKind::retention_delete, "retention delete", 20e6, 0.05},
     {TaskKind::backup, "backup", 100e6, 2},
-    {TaskKind::verify, "verify", 200e6, 1},
+    {TaskKind::verify, "verify", 200e6, 0.02},
 };
 
 constexpr size_t newest_of_relation = 10, newest_of_kind = 50;

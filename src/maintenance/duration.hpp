@@ -20,7 +20,7 @@ enum class TaskKind {
     drop_orphan,   // a temporary table without a session
     retention_delete,
     backup,
-    verify, // of a backup or of a relation
+    verify, // of a table with its btree indexes
 };
 std::string_view task_kind_text(TaskKind kind);              // "vacuum freeze"
 std::optional<TaskKind> task_kind_of(std::string_view text); // of that spelling
