@@ -58,6 +58,7 @@ struct Observations {
     observed::Verification verification;
     observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping
     std::unordered_map<uint32_t, int64_t> file_bytes; // of the relations that index checks ask about
+    std::unordered_map<uint32_t, base::Timestamp> file_created;   // of the tables due for VACUUM or ANALYZE
     std::unordered_map<uint32_t, std::string> constraint_columns; // of foreign keys without an index
     std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)
 };

@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "advice/bloat/candidates.hpp"
+#include "health/alerting/counter_samples.hpp"
 #include "health/alerting/mutes.hpp"
 #include "health/alerting/stored.hpp"
 #include "advice/indexes/foreign_keys.hpp"
+#include "maintenance/autovacuum_rules.hpp"
 #include "maintenance/schedule/observed_jobs.hpp"
 #include "maintenance/verification/verification.hpp"
 #include "pg/catalog/definitions.hpp"
@@ -100,6 +102,16 @@ void observe_unused_indexes(Observations &seen)
     seen.index_usage = pg::read_index_usage(seen.relations, large);
 }
 
+void observe_due_tables(Observations &seen)
+{
+    const maintenance::AutovacuumSettings settings = maintenance::autovacuum_settings(seen.server);
+    for (const observed::Table &table : seen.relations.tables)
+        if (seen.relations.user_owned(table.relation) &&
+            maintenance::needs_of(table, seen.relations, settings).anything())
+            if (const auto created = pg::relation_file_created(table.relation))
+                seen.file_created.emplace(table.relation.oid, *created);
+}
+
 void fill_in_undo(Diagnosis &diagnosis)
 {
     std::vector<const observed::Index *> dropped;
@@ -144,10 +156,15 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     Observations &seen = diagnosis.seen;
     seen.relations = pg::read_relations();
     seen.server = pg::read_server();
+    diagnosis.counters = observed::counters_of(seen.server);
+    if (const auto earlier = read_counter_sample(seen.server))
+        observed::count_since(seen.server, *earlier);
     seen.server.database_bytes = pg::database_bytes(seen.relations);
     pg::read_outdated_collations(seen.server, seen.relations);
     if (wanted(ids, {"bloat", "index_bloat"}))
         seen.bloat = advice::observe_bloat(seen.relations);
+    if (wanted(ids, {"dead_tuples", "vacuum_overdue", "stale_statistics"}))
+        observe_due_tables(seen);
     if (wanted(ids, {"unindexed_foreign_keys"}))
         observe_foreign_keys(seen);
     if (wanted(ids, {"unused_indexes"}))

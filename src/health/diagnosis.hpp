@@ -7,11 +7,13 @@
 
 #include "health/alerting/user_checks.hpp"
 #include "health/check.hpp"
+#include "observed/counters.hpp"
 
 namespace opsrunbook::health {
 
 struct Diagnosis {
     Observations seen;
+    observed::CounterSample counters; // as the server has them; `seen` has those since an earlier sample
     std::vector<Outcome> outcomes;
     // The outcomes point into these and into the registry.
     std::vector<std::unique_ptr<const ListedUserCheck>> user_checks;

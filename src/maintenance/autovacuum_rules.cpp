@@ -6,6 +6,16 @@
 
 namespace opsrunbook::maintenance {
 
+namespace {
+
+// 0 when the count isn't past its trigger.
+double excess(double count, double trigger)
+{
+    return count > trigger ? 1 - std::max(trigger, 0.0) / count : 0;
+}
+
+} // namespace
+
 AutovacuumSettings autovacuum_settings(const observed::Server &server)
 {
     AutovacuumSettings out;
@@ -66,16 +76,25 @@ TableNeeds needs_of(const observed::Table &table, const observed::VacuumOptions 
     const double multi_age =
         std::min<double>(own.multixact_freeze_max_age.value_or(settings.multixact_freeze_max_age),
                          settings.multixact_freeze_max_age);
+    const auto dead = static_cast<double>(counters.dead_rows);
+    const auto inserted = static_cast<double>(counters.inserted_since_vacuum);
     needs.vacuum_freeze = relation.xid_age > freeze_age || relation.mxid_age > multi_age;
-    needs.vacuum_dead = static_cast<double>(counters.dead_rows) > needs.vacuum_trigger;
-    needs.vacuum_inserts = needs.insert_trigger >= 0 &&
-                           static_cast<double>(counters.inserted_since_vacuum) > needs.insert_trigger;
+    needs.vacuum_dead = dead > needs.vacuum_trigger;
+    needs.vacuum_inserts = needs.insert_trigger >= 0 && inserted > needs.insert_trigger;
+    needs.vacuum_excess =
+        std::max({excess(dead, needs.vacuum_trigger),
+                  needs.vacuum_inserts ? excess(inserted, needs.insert_trigger) : 0,
+                  excess(relation.xid_age, freeze_age), excess(relation.mxid_age, multi_age)});
     if (relation.kind != 't') { // TOAST tables have no statistics of their own
-        needs.analyze = static_cast<double>(counters.modified_since_analyze) > needs.analyze_trigger;
+        const auto modified = static_cast<double>(counters.modified_since_analyze);
+        needs.analyze = modified > needs.analyze_trigger;
+        needs.analyze_excess = excess(modified, needs.analyze_trigger);
         const bool analyzed =
             counters.last_analyze.microseconds != 0 || counters.last_autoanalyze.microseconds != 0;
-        needs.never_analyzed =
-            !analyzed && relation.rows < 0 && static_cast<double>(counters.live_rows) > needs.analyze_trigger;
+        const double least_rows = std::max<double>(static_cast<double>(counters.live_rows), relation.pages);
+        needs.never_analyzed = !analyzed && relation.rows < 0 && least_rows > needs.analyze_trigger;
+        if (needs.never_analyzed)
+            needs.analyze_excess = std::max(needs.analyze_excess, excess(least_rows, needs.analyze_trigger));
     }
     return needs;
 }

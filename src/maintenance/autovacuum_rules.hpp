@@ -29,10 +29,15 @@ struct TableNeeds {
     bool vacuum_freeze = false;     // due because of transaction-id age
     bool analyze = false;
     bool never_analyzed = false; // rows, and no statistics at all
+    // How far past its trigger the worst of the counts is, as a share of the count: 0.25 when a quarter of
+    // what gathered since the last VACUUM or ANALYZE came after the table was due.
+    double vacuum_excess = 0, analyze_excess = 0;
 
     bool vacuum() const { return vacuum_dead || vacuum_inserts || vacuum_freeze; }
     bool anything() const { return vacuum() || analyze || never_analyzed; }
 };
+// A table that was never analyzed has more rows than its counters know when they were lost (by pg_upgrade or
+// a crash): each of its pages stands for a row at least.
 TableNeeds needs_of(const observed::Table &table, const observed::VacuumOptions *options,
                     const AutovacuumSettings &settings);
 

@@ -42,6 +42,11 @@ public:
                 total.seq_scans += table.counters.seq_scans;
                 total.index_scans += table.counters.index_scans;
                 ++total.partitions;
+                const base::Timestamp analyzed =
+                    std::max(table.counters.last_analyze, table.counters.last_autoanalyze);
+                base::Timestamp &first = total.partitions_analyzed;
+                if (analyzed.microseconds != 0 && (first.microseconds == 0 || analyzed < first))
+                    first = analyzed;
             });
         for (const observed::Relation &relation : relations.others)
             if (relation.kind == 'f') // read by the parent's ANALYZE too; only the catalog has its rows

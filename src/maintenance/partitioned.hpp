@@ -15,6 +15,7 @@ struct StalePartitioned {
     int64_t seq_scans = 0, index_scans = 0; // of its partitions
     int32_t partitions = 0;                 // that are tables
     bool never_analyzed = false;
+    base::Timestamp partitions_analyzed; // when the first of them was, of those that were; 0: none was
 };
 
 // Permanent partitioned tables that were never analyzed though their partitions hold rows, or whose count of

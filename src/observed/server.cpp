@@ -14,9 +14,21 @@ const Database *Server::current_database() const
     return nullptr;
 }
 
+const HorizonHolder *Server::holder_of_rows() const
+{
+    const Database *database = current_database();
+    for (const HorizonHolder &holder : horizon)
+        if (!holder.catalogs_only &&
+            (holder.database.empty() || !database || holder.database == database->name))
+            return &holder;
+    return nullptr;
+}
+
 std::optional<double> Server::counted_seconds(const Database &database) const
 {
-    const std::optional<base::Timestamp> since = database.stats_reset ? database.stats_reset : counting_since;
+    const std::optional<base::Timestamp> since = database.sampled       ? database.sampled
+                                                 : database.stats_reset ? database.stats_reset
+                                                                        : counting_since;
     return since ? std::optional((now - *since).seconds()) : std::nullopt;
 }
 

@@ -20,12 +20,15 @@ struct Database {
     bool invalid = false; // an interrupted DROP DATABASE left it (datconnlimit -2)
     int64_t connection_limit = -1;
     int64_t xid_age = 0, mxid_age = 0;
+    std::optional<double>
+        not_frozen_for_seconds; // its oldest transaction id stood still for at least that long
     int64_t blocks_read = 0, blocks_hit = 0;
     int64_t commits = 0, rollbacks = 0, deadlocks = 0, conflicts = 0;
     int64_t temp_files = 0, temp_bytes = 0;
     std::optional<int64_t> checksum_failures; // nothing: checksums are off
     int64_t backends = 0;
     std::optional<base::Timestamp> stats_reset;
+    std::optional<base::Timestamp> sampled; // the counters above are those since then
     std::optional<std::string> collation_version, actual_collation_version;
 };
 
@@ -48,6 +51,9 @@ struct HorizonHolder {
     std::string name;
     int64_t age = 0; // in transactions
     int pid = 0;
+    std::string database = {};          // the only one whose rows it keeps; empty: those of all
+    std::optional<double> seconds = {}; // of a transaction: since it began
+    bool catalogs_only = false;         // keeps rows of the system catalogs and of no other table
 };
 
 struct Slot {
@@ -186,6 +192,8 @@ struct Server {
     std::optional<base::Timestamp> started;
     // No counter is older: a crash drops them all.  The window of what was never reset by itself.
     std::optional<base::Timestamp> counting_since;
+    std::optional<int64_t> next_transaction_id; // of 64 bits: it never wraps
+    std::optional<double> transaction_ids_per_second;
     std::string user;
     std::optional<int64_t> database_bytes;
     int64_t max_connections = 0, reserved_connections = 0, autovacuum_workers_busy = 0;
@@ -199,6 +207,7 @@ struct Server {
     std::vector<Subscription> subscriptions;
     std::vector<PreparedTransaction> prepared;
     std::vector<VacuumProgress> vacuums;
+    std::vector<uint32_t> tables_being_analyzed;
     std::vector<Sequence> sequences;
     std::vector<uint32_t> tables_being_indexed; // an index of theirs is being built right now
     std::optional<Archiver> archiver;
@@ -220,6 +229,8 @@ struct Server {
     std::vector<std::string> skipped; // objects passed over because they were locked, with the reason
 
     const Database *current_database() const;
+    // The oldest holder that keeps dead rows of this database's tables; nullptr: none.
+    const HorizonHolder *holder_of_rows() const;
     // How long the counters of a database have run.  One that was never reset counts since its creation or
     // the last crash: then the age of the oldest counters bounds the time, and rates come out too low, never
     // too high.

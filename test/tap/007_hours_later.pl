@@ -207,6 +207,25 @@ is(severity('backend_writes'), 'OK', 'backend_writes: clears: with a larger queu
 is(severity('dominant_statement'), 'OK', 'dominant_statement: clears: made fast');
 is(severity('scheduler_stopped'), 'OK', 'scheduler_stopped: clears: switched on');
 
+# Where alerts are observed, yesterday's deadlocks are over, however few hours the counters have run.
+lock_both(12, 0);
+ok(wait_for($node, "SELECT deadlocks >= 12 FROM pg_stat_database WHERE datname = 'postgres'"), 'twelve deadlocks are counted');
+is(severity('deadlocks'), 'WARNING', 'a dozen in a day');
+sql('SELECT opsrunbook.observe_alerts()');
+is(sql("SELECT value >= 12 FROM opsrunbook.counter_sample WHERE counter = 'database.deadlocks'"), 't', 'they are in the sample');
+sql('SELECT opsrunbook.observe_alerts()');
+is(sql('SELECT count(DISTINCT taken_at) FROM opsrunbook.counter_sample'), '1', 'one sample an hour');
+is(severity('deadlocks'), 'WARNING', 'a sample just taken is too young to count from');
+hours_later();
+is(severity('deadlocks'), 'OK', 'none since the sample');
+lock_both(6, 0);
+ok(wait_for($node, "SELECT deadlocks >= 18 FROM pg_stat_database WHERE datname = 'postgres'"), 'six more are counted');
+is(sql("SELECT value FROM opsrunbook.findings('{deadlocks}')"), '6', 'those since the sample count');
+seconds_later(30 * 3600);
+sql('SELECT opsrunbook.observe_alerts()');
+is(sql("SELECT count(*) FROM opsrunbook.counter_sample WHERE taken_at < now() - interval '25 hours'"), '0', 'samples are kept for a day');
+sql('DELETE FROM opsrunbook.counter_sample');
+
 # A standby that ends queries which are in the way of replay.
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('later_standby');

@@ -67,4 +67,36 @@ cmp_ok(
 	'>', 90, 'a freshly restored database is in excellent health');
 
 $node->stop;
+
+# Restored into a server that has been up for hours: clock_ahead.c has it start two hours ago.
+my $clock = PostgreSQL::Test::Utils::tempdir . '/clock';
+(my $source = __FILE__) =~ s,[^/]*$,clock_ahead.c,;
+system_or_bail('cc', '-shared', '-fPIC', '-O1', '-o', "$clock.so", $source, '-ldl');
+sub set_clock
+{
+	my ($seconds) = @_;
+	open my $file, -e $clock ? '+<' : '>', $clock or die "$clock: $!";
+	syswrite $file, pack('q', $seconds);
+	close $file;
+	return;
+}
+set_clock(-2 * 3600);
+{
+	local $ENV{LD_PRELOAD} = "$clock.so";
+	local $ENV{CLOCK_AHEAD} = $clock;
+	$node->start;
+}
+set_clock(0);
+cmp_ok($node->safe_psql('postgres', 'SELECT extract(epoch FROM now() - pg_postmaster_start_time())'), '>', 7000, 'a server that has been up for hours');
+# Autovacuum has not come by yet.
+$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = off');
+$node->reload;
+$node->safe_psql('postgres', 'CREATE DATABASE again');
+$node->command_ok([ 'pg_restore', '-d', 'again', $dump ], 'restored once more');
+ok(wait_for($node, "SELECT sum(n_live_tup) >= 500000 FROM pg_stat_user_tables", 't', 'again'), 'its rows are counted');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = on');
+$node->reload;
+no_alarm('again', 'freshly restored into a server that has been up for hours');
+
+$node->stop;
 done_testing();

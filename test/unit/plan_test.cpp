@@ -162,6 +162,7 @@ TEST(Plan, ChangedInsertedAndNeverAnalyzed)
     fresh.relation.rows = -1;
     fresh.counters.last_analyze = {};
     observed::Table &empty = database.table(104, "nothing_in_it");
+    empty.relation.pages = 0;
     empty.relation.rows = -1;
     empty.counters = {};
     Commands all = database.commands();
@@ -424,6 +425,15 @@ TEST(Plan, PartitionedTablesAreAnalyzedAsAWhole)
     }
 }
 
+TEST(Plan, NeverAnalyzedAndItsCountersLost)
+{
+    Database database;
+    observed::Table &upgraded = database.table(100, "upgraded");
+    upgraded.relation.rows = -1;
+    upgraded.counters = {};
+    EXPECT_EQ(database.commands(), Commands{"ANALYZE public.upgraded"});
+}
+
 TEST(Plan, PartitionedTablesWithoutRowsOrOfASession)
 {
     Database database;
@@ -436,6 +446,7 @@ TEST(Plan, PartitionedTablesWithoutRowsOrOfASession)
     observed::Table &nothing = database.table(101, "empty_1");
     nothing.relation.parent = 92;
     nothing.relation.rows = -1;
+    nothing.relation.pages = 0;
     nothing.counters = {};
     EXPECT_EQ(database.commands(), Commands{});
 }

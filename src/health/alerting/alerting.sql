@@ -44,6 +44,16 @@ CREATE FUNCTION opsrunbook.remove_check(name text) RETURNS boolean LANGUAGE c VO
     AS 'MODULE_PATHNAME', 'opsrunbook_remove_check';
 COMMENT ON FUNCTION opsrunbook.remove_check(text) IS 'removes a check that was added with opsrunbook.add_check(), and its mutes; for the role that added it and superusers. An unknown name is error 42704';
 
+-- Not dumped: another server has other counters.
+CREATE TABLE opsrunbook.counter_sample (
+    taken_at timestamptz NOT NULL,
+    counter text NOT NULL,
+    since timestamptz,
+    value bigint NOT NULL,
+    PRIMARY KEY (taken_at, counter)
+);
+COMMENT ON TABLE opsrunbook.counter_sample IS 'the server''s counters once an hour, of the last day, kept by opsrunbook.observe_alerts(); since: when the counter was last reset. With them checks of rates look at the last day instead of at all the time since the reset';
+
 CREATE TABLE opsrunbook.mute (
     check_id text NOT NULL,
     object text NOT NULL,

@@ -1,5 +1,6 @@
 // One observation: diagnose, follow the alerts, and say what fired, got worse or is over.
 #include "health/alerting/alerting.hpp"
+#include "health/alerting/counter_samples.hpp"
 #include "health/alerting/hysteresis.hpp"
 #include "health/alerting/payload.hpp"
 #include "health/alerting/stored.hpp"
@@ -121,7 +122,8 @@ void announce(const Announcement &announcement)
 
 void observe_alerts(const pg::Arguments &, pg::Rows &rows)
 {
-    const Observation observation = observation_of(diagnose().outcomes);
+    const Diagnosis diagnosis = diagnose();
+    const Observation observation = observation_of(diagnosis.outcomes);
     const pg::Settings settings = pg::settings();
     const AlertDecision decision = pg::as_house_owner([&] {
         // One observer at a time; readers go on.
@@ -131,6 +133,7 @@ void observe_alerts(const pg::Arguments &, pg::Rows &rows)
         AlertDecision decided = decide_alerts(read_states(), observation.seen, observation.unmeasured,
                                               {settings.alert_fire_after, settings.alert_clear_after}, now);
         write_states(decided);
+        keep_counter_sample(diagnosis.counters);
         return decided;
     });
     for (const Announcement &announcement : decision.announcements)

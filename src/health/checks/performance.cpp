@@ -66,9 +66,9 @@ void temp_files(const Observations &seen, Judge &judge)
     if (!bytes)
         return judge.fine(too_short);
     const std::string numbers =
-        format("%s an hour go to temporary files (%s in %s since the counters were reset)",
+        format("%s an hour go to temporary files (%s in %s in the last %s)",
                size_text(static_cast<int64_t>(*bytes)).c_str(), size_text(database->temp_bytes).c_str(),
-               base::plural(database->temp_files, "file").c_str());
+               base::plural(database->temp_files, "file").c_str(), base::duration_text(*window).c_str());
     if (Finding *finding = judge.measure(*bytes / (1 << 30), "", numbers)) {
         const auto work_mem = static_cast<int64_t>(seen.server.setting_number("work_mem", 4096)); // kB
         finding->evidence.add("temp_bytes", database->temp_bytes)
@@ -94,8 +94,8 @@ void deadlocks(const Observations &seen, Judge &judge)
     if (!per_day)
         return judge.fine(too_short);
     const std::string numbers =
-        format("%s since the counters were reset, %s a day",
-               base::plural(database->deadlocks, "deadlock").c_str(), base::number_text(*per_day).c_str());
+        format("%s in the last %s, %s a day", base::plural(database->deadlocks, "deadlock").c_str(),
+               base::duration_text(*window).c_str(), base::number_text(*per_day).c_str());
     if (Finding *finding = judge.measure(*per_day, "", numbers)) {
         finding->evidence.add("deadlocks", database->deadlocks).add("window_seconds", window);
         finding->cause = "transactions lock the same rows in different orders -> the server ends one of them";
@@ -185,9 +185,12 @@ constexpr Check checks[] = {
         .warning = 1,
         .critical = 20,
         .bottleneck = true,
-        .explanation = "How much sorts, hashes and index builds wrote to temporary files since the counters "
-                       "were reset, by the hour. Counters younger than ten minutes are not judged.",
-        .source = "pg_stat_database.temp_bytes / (now - stats_reset)",
+        .explanation =
+            "How much sorts, hashes and index builds wrote to temporary files by the hour: in the last "
+            "day where alerts are observed, else since the counters were reset. Counters younger than "
+            "ten minutes are not judged.",
+        .source =
+            "pg_stat_database.temp_bytes / (now - stats_reset), differences of opsrunbook.counter_sample",
         .evaluate = temp_files,
     },
     {
@@ -200,8 +203,11 @@ constexpr Check checks[] = {
         .warning = 5,
         .critical = 100,
         .bottleneck = true,
-        .explanation = "Deadlocks a day since the counters were reset; each cost one transaction.",
-        .source = "pg_stat_database.deadlocks / (now - stats_reset)",
+        .explanation =
+            "Deadlocks a day: in the last day where alerts are observed, else since the counters were "
+            "reset. Each cost one transaction.",
+        .source =
+            "pg_stat_database.deadlocks / (now - stats_reset), differences of opsrunbook.counter_sample",
         .evaluate = deadlocks,
     },
     {

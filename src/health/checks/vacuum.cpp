@@ -1,9 +1,11 @@
 // Whether VACUUM and ANALYZE keep up, by the server's own rules.
 #include "health/checks/checks.hpp"
+#include "health/checks/horizon.hpp"
 
 #include <algorithm>
 
 #include "maintenance/autovacuum_rules.hpp"
+#include "maintenance/partitioned.hpp"
 
 #include "base/no_server_headers.hpp"
 
@@ -24,23 +26,27 @@ double seconds_since(const Observations &seen, base::Timestamp then)
     return then.microseconds == 0 ? 1e12 : (seen.server.now - then).seconds();
 }
 
-// Late: due by the server's rules, and autovacuum is not going to see to it or had its chance.
+// Late: due by the server's rules for longer than it takes autovacuum to come by.
 bool late(const Observations &seen, const observed::Table &table, const TableNeeds &needs,
           const maintenance::AutovacuumSettings &settings, bool analyze)
 {
     if (!needs.autovacuum_enabled)
         return true;
-    const double grace = naptimes_of_grace * settings.naptime_seconds;
     const observed::TableCounters &counters = table.counters;
     const base::Timestamp last = analyze ? std::max(counters.last_analyze, counters.last_autoanalyze)
                                          : std::max(counters.last_vacuum, counters.last_autovacuum);
-    // A table never vacuumed may be new: the server's own age, and that of its statistics, bound how late it
-    // can be.
-    const observed::Database *database = seen.server.current_database();
-    const double running = seen.server.started ? seconds_since(seen, *seen.server.started) : 1e12;
-    const double counted =
-        database && database->stats_reset ? seconds_since(seen, *database->stats_reset) : running;
-    return std::min({seconds_since(seen, last), running, counted}) > grace;
+    // What was counted since then cannot be older than the file, the server's start, nor the statistics.
+    double counting = seconds_since(seen, last);
+    if (const auto created = seen.file_created.find(table.relation.oid); created != seen.file_created.end())
+        counting = std::min(counting, seconds_since(seen, created->second));
+    if (seen.server.started)
+        counting = std::min(counting, seconds_since(seen, *seen.server.started));
+    if (const observed::Database *database = seen.server.current_database();
+        database && database->stats_reset)
+        counting = std::min(counting, seconds_since(seen, *database->stats_reset));
+    // When it became due nobody wrote down: as if the rows had come evenly.
+    const double due = counting * (analyze ? needs.analyze_excess : needs.vacuum_excess);
+    return due > naptimes_of_grace * settings.naptime_seconds;
 }
 
 bool vacuum_is_running(const Observations &seen, const observed::Table &table)
@@ -49,6 +55,12 @@ bool vacuum_is_running(const Observations &seen, const observed::Table &table)
                        [&table](const observed::VacuumProgress &progress) {
                            return progress.relation == table.relation.oid;
                        });
+}
+
+bool analyze_is_running(const Observations &seen, uint32_t table)
+{
+    const std::vector<uint32_t> &running = seen.server.tables_being_analyzed;
+    return std::find(running.begin(), running.end(), table) != running.end();
 }
 
 // The statement that vacuums a table; a TOAST table is vacuumed with its owner.
@@ -71,24 +83,39 @@ template <class Body> void each_user_table(const Observations &seen, Body body)
     }
 }
 
-std::string horizon_cause(const Observations &seen, const std::string &table)
+// Who keeps dead rows from being removed, if for long enough to be the reason for many; nullptr: nobody.
+const observed::HorizonHolder *holder_of_many(const Observations &seen)
 {
-    if (seen.server.horizon.empty() || seen.server.horizon.front().age < 1000000)
-        return "";
-    const observed::HorizonHolder &holder = seen.server.horizon.front();
-    return format("%s %s holds a snapshot %s transactions old -> VACUUM cannot remove the dead rows of %s",
-                  holder.kind.c_str(), holder.name.c_str(), count_text(holder.age).c_str(), table.c_str());
+    constexpr int64_t many_transactions = 1000000;
+    constexpr double half_an_hour = 1800;
+    const observed::HorizonHolder *holder = seen.server.holder_of_rows();
+    return holder && (holder->age >= many_transactions || holder->seconds.value_or(0) >= half_an_hour)
+               ? holder
+               : nullptr;
 }
 
-// Dead rows count against a table when there are many and the server itself would clean them.
+std::string horizon_cause(const observed::HorizonHolder *holder, const std::string &table)
+{
+    if (!holder)
+        return "";
+    return format("%s %s holds a snapshot %s transactions old -> VACUUM cannot remove the dead rows of %s",
+                  holder->kind.c_str(), holder->name.c_str(), count_text(holder->age).c_str(), table.c_str());
+}
+
+// Dead rows count against a table when there are many and the server itself would clean them, but is late or
+// cannot.
 void dead_tuples(const Observations &seen, Judge &judge)
 {
     int64_t total = 0;
+    const observed::HorizonHolder *const holder = holder_of_many(seen);
     each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {
         const int64_t dead = table.counters.dead_rows;
         total += dead;
-        if (!needs.vacuum_dead || vacuum_is_running(seen, table) ||
-            !late(seen, table, needs, settings, false))
+        if (!needs.vacuum_dead)
+            return;
+        // Under a held horizon autovacuum comes again and again, in time and in vain.
+        const bool in_vain = holder && table.counters.vacuums + table.counters.autovacuums > 0;
+        if (!in_vain && (vacuum_is_running(seen, table) || !late(seen, table, needs, settings, false)))
             return;
         const std::string name = seen.relations.name(table.relation);
         if (judge.level(static_cast<double>(dead), name) == Status::ok)
@@ -106,8 +133,8 @@ void dead_tuples(const Observations &seen, Judge &judge)
             .add("live_rows", live)
             .add("trigger", needs.vacuum_trigger)
             .add("autovacuum_enabled", needs.autovacuum_enabled);
-        finding->cause = horizon_cause(seen, name);
-        finding->fix = vacuum_command(seen.relations, table, "");
+        finding->cause = horizon_cause(holder, name);
+        finding->fix = (holder ? remedy_of(*holder) + "\n" : "") + vacuum_command(seen.relations, table, "");
     });
     judge.fine(format("%s dead tuples in all, none that autovacuum is late for", count_text(total).c_str()));
 }
@@ -129,7 +156,7 @@ void vacuum_overdue(const Observations &seen, Judge &judge)
                                          format("%s overdue for VACUUM by autovacuum's own rules, first %s",
                                                 base::plural(overdue, "table").c_str(), first.c_str()))) {
         finding->evidence.add("tables", overdue).add("first", first);
-        finding->cause = horizon_cause(seen, first);
+        finding->cause = horizon_cause(holder_of_many(seen), first);
         finding->fix = overdue == 1 ? fix : "SELECT * FROM run_automated_maintenance();";
     }
     judge.fine("no table is overdue for VACUUM");
@@ -140,13 +167,28 @@ void stale_statistics(const Observations &seen, Judge &judge)
     int stale = 0, never = 0;
     std::string first;
     each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {
-        if (!(needs.analyze || needs.never_analyzed) || !late(seen, table, needs, settings, true))
+        if (!(needs.analyze || needs.never_analyzed) || analyze_is_running(seen, table.relation.oid) ||
+            !late(seen, table, needs, settings, true))
             return;
         ++stale;
         never += needs.never_analyzed;
         if (first.empty())
             first = seen.relations.name(table.relation);
     });
+    // Autovacuum never analyzes a partitioned table: it is late when its partitions have statistics and it
+    // has none, or old ones.
+    const maintenance::AutovacuumSettings settings = maintenance::autovacuum_settings(seen.server);
+    for (const maintenance::StalePartitioned &parent :
+         maintenance::stale_partitioned(seen.relations, settings)) {
+        if (parent.partitions_analyzed.microseconds == 0 ||
+            seconds_since(seen, parent.partitions_analyzed) <= naptimes_of_grace * settings.naptime_seconds ||
+            analyze_is_running(seen, parent.relation->oid))
+            continue;
+        ++stale;
+        never += parent.never_analyzed;
+        if (first.empty())
+            first = seen.relations.name(*parent.relation);
+    }
     if (Finding *finding =
             judge.measure(stale, "",
                           format("%s with stale planner statistics (%d never analyzed), first %s",
@@ -231,7 +273,7 @@ constexpr Check checks[] = {
         .bottleneck = true,
         .explanation = "Tables that changed more than autovacuum's analyze trigger since the last ANALYZE, "
                        "or that never had one: "
-                       "the planner guesses.",
+                       "the planner guesses. Partitioned tables among them, which autovacuum leaves alone.",
         .source = "n_mod_since_analyze > autovacuum_analyze_threshold + autovacuum_analyze_scale_factor * "
                   "reltuples",
         .evaluate = stale_statistics,

@@ -5,9 +5,6 @@
 
 #include <algorithm>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "advice/indexes/identity.hpp"
 
 namespace opsrunbook::pg {
@@ -66,19 +63,6 @@ void read_parents(IndexUsage &usage, const Relations &relations)
                               static_cast<uint32_t>(rows.at(r, 1).integer()));
 }
 
-std::optional<base::Timestamp> file_created(const observed::Relation &relation)
-{
-    char path[MAXPGPATH];
-    struct statx file;
-    if (!relation_path(relation, path, sizeof path) || statx(AT_FDCWD, path, 0, STATX_BTIME, &file) != 0 ||
-        (file.stx_mask & STATX_BTIME) == 0)
-        return std::nullopt;
-    const int64_t epoch =
-        static_cast<int64_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY; // 2000 from 1970
-    return base::Timestamp{(static_cast<int64_t>(file.stx_btime.tv_sec) - epoch) * 1000000 +
-                           file.stx_btime.tv_nsec / 1000};
-}
-
 // How the history knows an index: OIDs do not survive a restore.
 struct Keys {
     base::Value::Texts schemas, names;
@@ -120,7 +104,7 @@ IndexUsage read_index_usage(const Relations &relations, const std::vector<const 
     for (const observed::Index *index : indexes) {
         IndexPast &past = usage.past[index->relation.oid];
         if (index->scans == 0 && index->relation.kind != 'I')
-            past.file_created = file_created(index->relation);
+            past.file_created = relation_file_created(index->relation);
     }
     const Keys keys = keys_of(relations, indexes);
     const Result rows = as_house_owner([&keys] {

@@ -6,7 +6,8 @@
 namespace opsrunbook::pg {
 
 // Takes AccessShareLock on the catalogs only, never on a user relation, so it waits behind nobody's
-// ACCESS EXCLUSIVE.  Cost: linear in the number of relations.
+// ACCESS EXCLUSIVE.  Cost: linear in the number of relations.  Tables of which neither the catalog nor the
+// statistics know anything have the pages of their files, the first 4,000 of them.
 observed::Relations read_relations();
 
 // The path of a relation's first file, relative to the data directory; false when it has none.
@@ -14,6 +15,9 @@ bool relation_path(const observed::Relation &relation, char *path, size_t room);
 
 // Bytes of a relation's main fork from its files, all segments; 0 when it has none.  No lock.
 int64_t relation_file_bytes(const observed::Relation &relation);
+
+// When its first file was created (by CREATE, TRUNCATE, a rewrite or a restore), where the file system knows.
+std::optional<base::Timestamp> relation_file_created(const observed::Relation &relation);
 
 // The same as the catalogs have it, and from the file where the statistics say that the table changed since.
 int64_t current_bytes(const observed::Table &table);

@@ -25,12 +25,15 @@ void read_basics(Server &server)
               " current_user::text AS username,"
               " current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS statements,"
               " least((SELECT stats_reset FROM pg_stat_bgwriter), (SELECT stats_reset FROM pg_stat_wal),"
-              " (SELECT stats_reset FROM pg_stat_archiver)) AS counting_since");
+              // From 17 one call resets them all, and no database's: those then count since the start at least.
+              " (SELECT stats_reset FROM pg_stat_archiver), pg_postmaster_start_time()) AS counting_since,"
+              " pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS next_transaction_id");
     server.now = *row.at(0, "now").timestamp();
     server.version = static_cast<int>(row.at(0, "version").integer());
     server.in_recovery = row.at(0, "in_recovery").boolean();
     server.started = row.at(0, "started").timestamp();
     server.counting_since = row.at(0, "counting_since").timestamp();
+    server.next_transaction_id = row.at(0, "next_transaction_id").integer();
     server.user = row.at(0, "username").text();
     server.statements_preloaded = row.at(0, "statements").boolean();
     server.preloaded = settings().preloaded;
@@ -84,6 +87,10 @@ void read_progress(Server &server)
                                   static_cast<uint32_t>(vacuums.at(r, "relid").integer()),
                                   vacuums.at(r, "phase").text(),
                                   vacuums.at(r, "index_vacuum_count").integer()});
+    const Result analyzes =
+        query("SELECT relid FROM pg_stat_progress_analyze WHERE datname = current_database()");
+    for (size_t r = 0; r < analyzes.size(); ++r)
+        server.tables_being_analyzed.push_back(static_cast<uint32_t>(analyzes.at(r, "relid").integer()));
     // Which index it is about the server says in some phases only.
     const Result builds =
         query("SELECT relid FROM pg_stat_progress_create_index WHERE datname = current_database()");
@@ -111,19 +118,24 @@ void find_horizon(Server &server)
         if (age > 0 && session.kind != "autovacuum worker" && session.kind != "walsender" && !session.ours)
             server.horizon.push_back({"session",
                                       base::format("pid %d (%s)", session.pid, session.user.c_str()), age,
-                                      session.pid});
+                                      session.pid, session.database, session.transaction_seconds});
     }
     for (const PreparedTransaction &prepared : server.prepared)
-        server.horizon.push_back({"prepared transaction", prepared.gid, prepared.age, 0});
+        server.horizon.push_back(
+            {"prepared transaction", prepared.gid, prepared.age, 0, prepared.database, prepared.seconds});
     for (const Slot &slot : server.slots) {
         if (slot.xmin_age)
-            server.horizon.push_back({"replication slot", slot.name, *slot.xmin_age, 0});
+            server.horizon.push_back({.kind = "replication slot", .name = slot.name, .age = *slot.xmin_age});
         if (slot.catalog_xmin_age)
-            server.horizon.push_back({"replication slot (catalog)", slot.name, *slot.catalog_xmin_age, 0});
+            server.horizon.push_back({.kind = "replication slot (catalog)",
+                                      .name = slot.name,
+                                      .age = *slot.catalog_xmin_age,
+                                      .catalogs_only = true});
     }
     for (const Standby &standby : server.standbys)
         if (standby.xmin_age)
-            server.horizon.push_back({"standby", standby.name, *standby.xmin_age, standby.pid});
+            server.horizon.push_back(
+                {.kind = "standby", .name = standby.name, .age = *standby.xmin_age, .pid = standby.pid});
     std::stable_sort(server.horizon.begin(), server.horizon.end(),
                      [](const HorizonHolder &a, const HorizonHolder &b) { return a.age > b.age; });
 }

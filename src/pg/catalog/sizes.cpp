@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 extern "C" {
@@ -100,6 +101,19 @@ int64_t relation_file_bytes(const observed::Relation &relation)
         if (file.st_size < static_cast<int64_t>(RELSEG_SIZE) * BLCKSZ)
             return bytes;
     }
+}
+
+std::optional<base::Timestamp> relation_file_created(const observed::Relation &relation)
+{
+    char path[MAXPGPATH];
+    struct statx file;
+    if (!relation_path(relation, path, sizeof path) || statx(AT_FDCWD, path, 0, STATX_BTIME, &file) != 0 ||
+        (file.stx_mask & STATX_BTIME) == 0)
+        return std::nullopt;
+    const int64_t epoch =
+        static_cast<int64_t>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY; // 2000 from 1970
+    return base::Timestamp{(static_cast<int64_t>(file.stx_btime.tv_sec) - epoch) * 1000000 +
+                           file.stx_btime.tv_nsec / 1000};
 }
 
 int64_t current_bytes(const Table &table)
