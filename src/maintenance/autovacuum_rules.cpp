@@ -34,7 +34,6 @@ AutovacuumSettings autovacuum_settings(const observed::Server &server)
     out.multixact_freeze_max_age =
         number("autovacuum_multixact_freeze_max_age", out.multixact_freeze_max_age);
     out.naptime_seconds = number("autovacuum_naptime", out.naptime_seconds);
-    out.insert_counts_unfrozen_only = server.version >= 180000;
     return out;
 }
 
@@ -56,13 +55,12 @@ TableNeeds needs_of(const observed::Table &table, const observed::VacuumOptions 
     if (cap >= 0)
         needs.vacuum_trigger = std::min(needs.vacuum_trigger, cap);
 
+    // From 18 on inserts are held against the part of the table that is not frozen yet; older servers count
+    // no frozen pages.  pg_class may be out of step with itself.
     double insert_rows = rows;
-    if (settings.insert_counts_unfrozen_only && relation.pages > 0) {
-        // 18 multiplies with the share of pages that are not all-frozen; pg_class carries all-visible pages
-        // for every version, which is never less, so this trigger is never above the server's.
-        const double visible = std::min(relation.all_visible_pages, relation.pages);
-        insert_rows *= 1.0 - visible / relation.pages;
-    }
+    if (relation.pages > 0 && relation.all_frozen_pages > 0)
+        insert_rows *=
+            1.0 - static_cast<double>(std::min(relation.all_frozen_pages, relation.pages)) / relation.pages;
     const double insert_base = own.insert_threshold.value_or(settings.insert_threshold);
     needs.insert_trigger =
         insert_base < 0

@@ -15,7 +15,6 @@ struct AutovacuumSettings {
     double analyze_threshold = 50, analyze_scale_factor = 0.1;
     double freeze_max_age = 200e6, multixact_freeze_max_age = 400e6;
     double naptime_seconds = 60;
-    bool insert_counts_unfrozen_only = false; // 18: the scale factor applies to pages not yet frozen
 };
 AutovacuumSettings autovacuum_settings(const observed::Server &server);
 

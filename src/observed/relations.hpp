@@ -52,10 +52,11 @@ struct Relation {
     float rows; // reltuples; -1: never vacuumed or analyzed
     int32_t pages;
     int32_t all_visible_pages;
-    int32_t xid_age;    // no_age: none
-    int32_t mxid_age;   // no_age: none
-    int32_t options;    // into Relations::options, -1: none
-    int16_t fillfactor; // 0: the access method's default
+    int32_t all_frozen_pages; // 0: none, or not counted (before 18)
+    int32_t xid_age;          // no_age: none
+    int32_t mxid_age;         // no_age: none
+    int32_t options;          // into Relations::options, -1: none
+    int16_t fillfactor;       // 0: the access method's default
 
     bool is_table() const
     {

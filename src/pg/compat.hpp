@@ -192,6 +192,17 @@ inline bool enforced(const FormData_pg_constraint &constraint)
 #endif
 }
 
+// 18 counts the pages that hold nothing to freeze.
+inline int32_t all_frozen_pages(const FormData_pg_class &relation)
+{
+#if PG_VERSION_NUM >= 180000
+    return relation.relallfrozen;
+#else
+    (void)relation;
+    return 0;
+#endif
+}
+
 // The first block of a relation of this database, without its descriptor.  16 renamed the file's identity.
 inline Buffer read_first_block(Oid tablespace, Oid filenode, bool permanent, BufferAccessStrategy ring)
 {

@@ -107,15 +107,18 @@ TEST(AutovacuumRules, InsertsOf18CountPagesThatAreNotFrozen)
 {
     observed::Table table = table_of(10000);
     table.relation.pages = 100;
-    table.relation.all_visible_pages = 75;
-    AutovacuumSettings settings;
-    EXPECT_EQ(needs(table, {}, settings).insert_trigger, 3000);
-    settings.insert_counts_unfrozen_only = true;
-    EXPECT_EQ(needs(table, {}, settings).insert_trigger, 1500);
-    table.relation.all_visible_pages = 200; // pg_class may be out of step with itself
-    EXPECT_EQ(needs(table, {}, settings).insert_trigger, 1000);
+    table.relation.all_visible_pages = 75; // visible is not frozen: VACUUM still has work there
+    EXPECT_EQ(needs(table).insert_trigger, 3000);
+    table.relation.all_frozen_pages = 50;
+    EXPECT_EQ(needs(table).insert_trigger, 2000);
+    table.counters.inserted_since_vacuum = 2000;
+    EXPECT_FALSE(needs(table).vacuum_inserts);
+    table.counters.inserted_since_vacuum = 2001;
+    EXPECT_TRUE(needs(table).vacuum_inserts);
+    table.relation.all_frozen_pages = 200; // pg_class may be out of step with itself
+    EXPECT_EQ(needs(table).insert_trigger, 1000);
     table.relation.pages = 0;
-    EXPECT_EQ(needs(table, {}, settings).insert_trigger, 3000);
+    EXPECT_EQ(needs(table).insert_trigger, 3000);
 }
 
 TEST(AutovacuumRules, Freezing)
@@ -207,7 +210,6 @@ TEST(AutovacuumRules, SettingsOfTheServer)
     const AutovacuumSettings defaults = maintenance::autovacuum_settings(server);
     EXPECT_TRUE(defaults.enabled);
     EXPECT_EQ(defaults.vacuum_max_threshold, -1);
-    EXPECT_FALSE(defaults.insert_counts_unfrozen_only);
 
     server.version = 180000;
     server.settings["autovacuum_vacuum_threshold"].value = "7";
@@ -219,7 +221,6 @@ TEST(AutovacuumRules, SettingsOfTheServer)
     EXPECT_EQ(own.vacuum_scale_factor, 0.01);
     EXPECT_EQ(own.vacuum_max_threshold, 1000);
     EXPECT_EQ(own.naptime_seconds, 15);
-    EXPECT_TRUE(own.insert_counts_unfrozen_only);
 
     server.settings["track_counts"].value = "off"; // autovacuum is blind then
     EXPECT_FALSE(maintenance::autovacuum_settings(server).enabled);

@@ -85,6 +85,7 @@ bool read_class(HeapTuple tuple, TupleDesc shape, const Horizons &now, ClassReco
     relation.rows = form->reltuples;
     relation.pages = form->relpages;
     relation.all_visible_pages = form->relallvisible;
+    relation.all_frozen_pages = compat::all_frozen_pages(*form);
     relation.xid_age = age_of(now.xid, form->relfrozenxid);
     relation.mxid_age = MultiXactIdIsValid(form->relminmxid)
                             ? static_cast<int32_t>(now.multixact - form->relminmxid)
