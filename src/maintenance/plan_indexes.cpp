@@ -111,7 +111,7 @@ void plan_indexes(const Relations &relations, const observed::Server &server,
     for (const observed::Index &index : relations.indexes) {
         const Table *table = relations.table(index);
         const auto &busy = server.tables_being_indexed;
-        if (index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) ||
+        if (index.relation.kind != 'i' || !table || !relations.user_owned(table->relation) || index.in_work ||
             std::find(busy.begin(), busy.end(), index.table) != busy.end())
             continue;
         if (!index.valid || !index.ready || !index.live) {

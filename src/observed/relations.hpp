@@ -100,6 +100,7 @@ struct Index {
     uint64_t predicate_hash;   // the same of the WHERE clause
     bool unique, primary, exclusion, nulls_not_distinct;
     bool valid, ready, live, replica_identity;
+    bool in_work;          // invalid while another session builds, rebuilds or drops it
     bool immediate;        // uniqueness is checked at once, not when the transaction ends
     bool backs_constraint; // primary key, unique, exclusion or the target of a foreign key
     int64_t scans, rows_read, rows_fetched;

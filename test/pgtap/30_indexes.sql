@@ -37,6 +37,25 @@ SELECT is(pg_temp.objects('invalid_indexes'), 'none', 'and is not called invalid
 -- Waiting for the build here would wait for ever: it waits for this session's snapshot.
 SELECT dblink_cancel_query('builder'), dblink_disconnect('builder'), dblink_disconnect('holder') \g /dev/null
 DROP TABLE building;
+
+-- The table and its TOAST table are rebuilt together; the server reports the progress of one at a time.
+CREATE TABLE building (n integer PRIMARY KEY, t text);
+SELECT pg_temp.link('holder'), pg_temp.link('builder') \g /dev/null
+SELECT dblink_exec('holder', 'BEGIN; INSERT INTO "Odd schema".building VALUES (1)') \g /dev/null
+SELECT dblink_send_query('builder', 'REINDEX TABLE CONCURRENTLY "Odd schema".building') \g /dev/null
+SELECT ok(pg_temp.comes_true('2 = (SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text LIKE ''%_ccnew'')'), 'the indexes of a table and of its TOAST table are being rebuilt');
+SELECT is(pg_temp.objects('invalid_indexes'), 'none', 'invalid_indexes: near miss: none of them is called invalid');
+SELECT is((SELECT count(*) FROM opsrunbook.plan_maintenance() WHERE object_name LIKE '%_ccnew'), 0::bigint, 'nor is it planned to drop one');
+SELECT dblink_cancel_query('builder') \g /dev/null
+SELECT pg_temp.comes_true('0 = dblink_is_busy(''builder'')') \g /dev/null
+SELECT is((SELECT count(*) FROM opsrunbook.findings('{invalid_indexes}')), 2::bigint, 'invalid_indexes: fires: both, when the command was cancelled');
+SELECT dblink_disconnect('builder') \g /dev/null
+SELECT pg_temp.link('builder') \g /dev/null
+SELECT dblink_send_query('builder', 'DROP INDEX CONCURRENTLY "Odd schema".building_pkey_ccnew') \g /dev/null
+SELECT ok(pg_temp.comes_true('EXISTS (SELECT FROM pg_locks WHERE relation = ''"Odd schema".building_pkey_ccnew''::regclass)'), 'one is being dropped, which waits for the writer');
+SELECT alike(pg_temp.objects('invalid_indexes'), 'pg_toast.pg_toast_%_index_ccnew', 'invalid_indexes: near miss: one that somebody is dropping');
+SELECT dblink_cancel_query('builder'), dblink_disconnect('builder'), dblink_disconnect('holder') \g /dev/null
+DROP TABLE building;
 CREATE TABLE building (n integer);
 CREATE INDEX x_ccnew ON building (n, n);
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'x_ccnew'::regclass;

@@ -248,7 +248,7 @@ TEST(InvalidIndexes, NotThoseBeingBuiltNorPartitionedOnes)
     EXPECT_EQ(status("invalid_indexes", catalog.seen), Status::ok);
     catalog.index("broken", {1}).valid = false;
     EXPECT_EQ(worst("invalid_indexes", catalog.seen).fix, "REINDEX INDEX CONCURRENTLY public.broken;");
-    catalog.seen.server.tables_being_indexed = {1000};
+    catalog.seen.relations.indexes[0].in_work = true;
     EXPECT_EQ(status("invalid_indexes", catalog.seen), Status::ok);
     Index &parent = catalog.index("parent", {1});
     parent.valid = false;

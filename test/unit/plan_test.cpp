@@ -282,7 +282,11 @@ TEST(Plan, IndexesBeingBuiltAreLeftAlone)
     Database database;
     database.table(100, "orders");
     database.index(101, "orders_date", 100).valid = false;
+    EXPECT_NE(database.commands(), Commands{});
     database.server.tables_being_indexed = {100};
+    EXPECT_EQ(database.commands(), Commands{});
+    database.server.tables_being_indexed = {101}; // its TOAST table: REINDEX CONCURRENTLY has both in work
+    database.relations.indexes[0].in_work = true;
     EXPECT_EQ(database.commands(), Commands{});
 }
 

@@ -31,10 +31,8 @@ bool has_suffix(const char *name, std::string_view suffix)
 
 void invalid_indexes(const Observations &seen, Judge &judge)
 {
-    const std::vector<uint32_t> &building = seen.server.tables_being_indexed;
     for (const Index &index : seen.relations.indexes) {
-        if ((index.valid && index.ready && index.live) || index.relation.kind == 'I' ||
-            std::find(building.begin(), building.end(), index.table) != building.end())
+        if ((index.valid && index.ready && index.live) || index.relation.kind == 'I' || index.in_work)
             continue;
         const std::string name = seen.relations.name(index.relation);
         const bool fresh = has_suffix(index.relation.name, "_ccnew");
@@ -54,7 +52,7 @@ void invalid_indexes(const Observations &seen, Judge &judge)
         else
             finding.fix = format("REINDEX INDEX CONCURRENTLY %s;", name.c_str());
     }
-    judge.fine("every index is valid, or being built right now");
+    judge.fine("every index is valid, or being built or dropped right now");
 }
 
 void duplicate_indexes(const Observations &seen, Judge &judge)
@@ -159,10 +157,10 @@ constexpr Check checks[] = {
         .points = 40,
         .explanation =
             "Indexes that a failed CREATE INDEX CONCURRENTLY, REINDEX CONCURRENTLY or DROP INDEX "
-            "CONCURRENTLY left behind: they cost at every write and serve no query. Those being built "
-            "right now and partitioned indexes that wait for their parts are not meant.",
-        .source =
-            "not (pg_index.indisvalid and indisready and indislive), without pg_stat_progress_create_index",
+            "CONCURRENTLY left behind: they cost at every write and serve no query. Those being built, "
+            "rebuilt or dropped right now and partitioned indexes that wait for their parts are not meant.",
+        .source = "not (pg_index.indisvalid and indisready and indislive), without "
+                  "pg_stat_progress_create_index and those that pg_locks shows somebody at work on",
         .evaluate = invalid_indexes,
     },
     {

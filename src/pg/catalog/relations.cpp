@@ -1,5 +1,6 @@
 #include "pg/catalog/relations.hpp"
 #include "pg/catalog/counters.hpp"
+#include "pg/catalog/index_work.hpp"
 #include "pg/catalog/records.hpp"
 #include "pg/catalog/scan.hpp"
 
@@ -187,6 +188,7 @@ Relations read_relations()
     read_index_counters(out.indexes);
     complete(out);
     read_unanalyzed_pages(out);
+    mark_index_work(out);
     return out;
 }
 
