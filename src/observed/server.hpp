@@ -76,6 +76,7 @@ struct Subscription {
     std::string name;
     bool enabled = true, running = true;
     int64_t apply_errors = 0, sync_errors = 0;
+    bool disables_on_error = false; // otherwise only a person switches it off
 };
 
 struct PreparedTransaction {

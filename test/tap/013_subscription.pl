@@ -49,6 +49,11 @@ settles($subscriber, 'subscriptions', 'OK', 'subscriptions: clears: clear; the e
 # A publisher that is gone: enabled, and nothing runs for long
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION "My Sub" SET (disable_on_error = false)');
 settles($subscriber, 'subscriptions', 'OK', 'subscriptions: running, to be tried for ever');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION "My Sub" DISABLE');
+settles($subscriber, 'subscriptions', 'OK',
+	'subscriptions: near miss: switched off on purpose, whatever errors it had: no error switches this one off');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION "My Sub" ENABLE');
+settles($subscriber, 'subscriptions', 'OK', 'subscriptions: running after the pause');
 $publisher->stop('fast');
 settles($subscriber, 'subscriptions', 'CRITICAL', 'subscriptions: enabled but not running');
 $publisher->start;

@@ -239,8 +239,11 @@ TEST(Subscriptions, RunningOrOffOnPurpose)
     EXPECT_EQ(status("subscriptions", seen), Status::ok);
     seen.server.subscriptions = {{"My Sub", true, false, 3, 0}};
     EXPECT_EQ(status("subscriptions", seen), Status::critical);
-    seen.server.subscriptions = {{"My Sub", false, false, 3, 0}}; // disable_on_error
+    seen.server.subscriptions = {{"My Sub", false, false, 3, 0, true}}; // disable_on_error
     EXPECT_EQ(worst("subscriptions", seen).fix, "ALTER SUBSCRIPTION \"My Sub\" ENABLE;");
+    seen.server.subscriptions = {{"My Sub", false, false, 3, 0, false}}; // no error switches that off
+    EXPECT_EQ(status("subscriptions", seen), Status::ok);
+    seen.server.subscriptions = {{"My Sub", true, false, 3, 0}};
     seen.server.in_recovery = true;
     EXPECT_EQ(status("subscriptions", seen), Status::ok);
 }

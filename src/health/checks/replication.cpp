@@ -202,8 +202,8 @@ void subscriptions(const Observations &seen, Judge &judge)
         const std::string name = base::quote_identifier(subscription.name);
         if (subscription.enabled && subscription.running)
             continue;
-        if (!subscription.enabled && errors == 0) // switched off by a person
-            continue;
+        if (!subscription.enabled && (errors == 0 || !subscription.disables_on_error))
+            continue; // switched off by a person: without disable_on_error no error does it
         Finding &finding = judge.found(
             Status::critical, "subscription " + name,
             subscription.enabled ? format("subscription %s is enabled but no apply worker runs (%s so far)",

@@ -79,13 +79,14 @@ void read_subscriptions(Server &server)
               // parallel apply workers (16) have rows of their own
               " EXISTS (SELECT FROM pg_stat_subscription a WHERE a.subid = s.oid AND a.relid IS NULL"
               " AND a.pid IS NOT NULL) AS running,"
-              " e.apply_error_count, e.sync_error_count FROM pg_subscription s"
+              " e.apply_error_count, e.sync_error_count, s.subdisableonerr FROM pg_subscription s"
               " LEFT JOIN pg_stat_subscription_stats e ON e.subid = s.oid"
               " WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())");
     for (size_t r = 0; r < rows.size(); ++r)
         server.subscriptions.push_back(
             {rows.at(r, "name").text(), rows.at(r, "subenabled").boolean(), rows.at(r, "running").boolean(),
-             rows.at(r, "apply_error_count").integer(), rows.at(r, "sync_error_count").integer()});
+             rows.at(r, "apply_error_count").integer(), rows.at(r, "sync_error_count").integer(),
+             rows.at(r, "subdisableonerr").boolean()});
 }
 
 } // namespace opsrunbook::pg
