@@ -76,6 +76,7 @@ struct Catalog {
         key.table = table;
         key.referenced_table = 1000;
         key.kind = 'f';
+        key.enforced = true;
         key.name = "fk";
         for (const int16_t column : columns)
             key.columns[key.column_count++] = column;
@@ -240,6 +241,17 @@ TEST(ForeignKeys, OnlyLargeTablesAlarm)
     EXPECT_EQ(outcome.findings[0].fix, "CREATE INDEX CONCURRENTLY ON public.t (\"Odd\", b);");
     catalog.seen.file_bytes[1000] = int64_t{2000} << 20;
     EXPECT_EQ(status("unindexed_foreign_keys", catalog.seen), Status::critical);
+}
+
+TEST(ForeignKeys, NotEnforcedReadsNothing)
+{
+    Catalog catalog;
+    catalog.foreign_key({1});
+    EXPECT_EQ(status("unindexed_foreign_keys", catalog.seen), Status::warning);
+    catalog.seen.relations.constraints[0].enforced = false;
+    EXPECT_EQ(status("unindexed_foreign_keys", catalog.seen), Status::ok);
+    catalog.index("i", {1});
+    EXPECT_TRUE(catalog.unused()[0].droppable); // no key needs it
 }
 
 TEST(InvalidIndexes, NotThoseBeingBuiltNorPartitionedOnes)

@@ -15,7 +15,7 @@ using observed::Relations;
 
 bool foreign_key(const Relations &relations, const Constraint &constraint)
 {
-    if (constraint.kind != 'f' || constraint.column_count == 0)
+    if (constraint.kind != 'f' || !constraint.enforced || constraint.column_count == 0)
         return false;
     const observed::Table *table = relations.table(constraint.table);
     return table && relations.user_owned(table->relation) && table->relation.persistence != 't';
