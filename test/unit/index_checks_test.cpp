@@ -55,7 +55,7 @@ struct Catalog {
         index.table = table;
         index.first_column = static_cast<int32_t>(seen.relations.index_columns.size());
         index.columns = index.key_columns = static_cast<int16_t>(columns.size());
-        index.valid = index.ready = index.live = true;
+        index.valid = index.ready = index.live = index.immediate = true;
         for (const int16_t column : columns)
             seen.relations.index_columns.push_back({column, 0, 1978, 0});
         seen.index_usage.past[index.relation.oid].file_created =
@@ -224,6 +224,20 @@ TEST(ForeignKeys, FirstColumnsInAnyOrder)
     EXPECT_FALSE(indexed({1}, {1}, [](Index &i) { i.predicate_hash = 1; }));
     EXPECT_FALSE(indexed({1}, {1}, [](Index &i) { i.valid = false; }));
     EXPECT_FALSE(indexed({1}, {1}, [](Index &i) { i.relation.access_method = 3580; })); // brin
+}
+
+// ON CONFLICT and foreign keys take the immediate one only.
+TEST(DuplicateIndexes, ImmediateBesideDeferrable)
+{
+    Catalog catalog = twins();
+    for (Index &index : catalog.seen.relations.indexes)
+        index.unique = true;
+    EXPECT_EQ(catalog.redundant(), 1u);
+    catalog.seen.relations.indexes[0].primary = true;
+    catalog.seen.relations.indexes[0].immediate = false;
+    EXPECT_EQ(catalog.redundant(), 0u);
+    catalog.seen.relations.indexes[1].immediate = false;
+    EXPECT_EQ(catalog.redundant(), 1u);
 }
 
 TEST(ForeignKeys, OnlyLargeTablesAlarm)

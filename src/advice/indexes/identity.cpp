@@ -98,9 +98,9 @@ bool same_index(const Relations &relations, const Index &a, const Index &b)
 {
     return a.table == b.table && a.relation.access_method == b.relation.access_method &&
            a.key_columns == b.key_columns && a.columns == b.columns && a.unique == b.unique &&
-           a.exclusion == b.exclusion && a.nulls_not_distinct == b.nulls_not_distinct &&
-           a.expressions_hash == b.expressions_hash && a.predicate_hash == b.predicate_hash &&
-           same_columns(relations, a, b, a.columns);
+           a.immediate == b.immediate && a.exclusion == b.exclusion &&
+           a.nulls_not_distinct == b.nulls_not_distinct && a.expressions_hash == b.expressions_hash &&
+           a.predicate_hash == b.predicate_hash && same_columns(relations, a, b, a.columns);
 }
 
 bool covered_by(const Relations &relations, const Index &index, const Index &other)
