@@ -32,6 +32,8 @@ SELECT is(pg_temp.severity('hot_updates', 'public.indexed'), 'WARNING', 'hot_upd
 SELECT current_setting('server_version_num')::int >= 160000 AS moves_counted \gset
 \if :moves_counted
 SELECT matches((SELECT fix FROM opsrunbook.findings('{hot_updates}')), '^-- is every index', 'no fillfactor would help that');
+SELECT substring(fix FROM 'SELECT [^;]*') AS look FROM opsrunbook.findings('{hot_updates}') \gset
+SELECT isnt_empty(:'look', 'and the statement it names shows the indexes of the table');
 \endif
 DROP INDEX indexed_n;
 VACUUM FULL indexed;
@@ -49,6 +51,7 @@ SELECT is(pg_temp.severity('hot_updates', 'public."Packed"'), 'WARNING', 'hot_up
 SELECT fix, undo AS way_back FROM opsrunbook.findings('{hot_updates}') \gset
 SELECT is(:'fix'::text, 'ALTER TABLE public."Packed" SET (fillfactor = 75);', 'its remedy is room on the pages');
 SELECT is(:'way_back'::text, 'ALTER TABLE public."Packed" RESET (fillfactor);', 'with the way back');
+SELECT is_empty('SELECT pg_temp.bad_remedies()', 'the remedies are statements');
 :fix
 VACUUM FULL "Packed";
 SELECT pg_stat_reset_single_table_counters('"Packed"'::regclass) \g /dev/null

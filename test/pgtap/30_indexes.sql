@@ -133,6 +133,7 @@ SELECT is(pg_temp.objects('unused_indexes'), 'none', 'unused_indexes: near miss:
 UPDATE opsrunbook.index_usage_history SET observed_from = now() - interval '36 days' WHERE indexname LIKE 'dusty%';
 SELECT is(pg_temp.objects('unused_indexes'), '"Odd schema".dusty_n', 'unused_indexes: fires: one without a scan in 36 days is, and the primary key is not');
 SELECT fix AS remedy, undo FROM opsrunbook.findings('{unused_indexes}') \gset
+SELECT is_empty('SELECT pg_temp.bad_remedies()', 'the remedies of all that is found here are statements');
 SELECT is(:'undo'::text, 'CREATE INDEX dusty_n ON "Odd schema".dusty USING btree (n);', 'undo');
 ALTER TABLE dusty ADD FOREIGN KEY (n) REFERENCES dusty;
 SELECT is(pg_temp.objects('unused_indexes'), 'none', 'a foreign key needs it');

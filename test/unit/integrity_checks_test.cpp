@@ -55,7 +55,10 @@ TEST(CollationVersion, CollationsOfIndexes)
 {
     Observations seen = healthy();
     seen.server.outdated_collations = {{"public.german", "153.14", "153.120"}};
-    EXPECT_EQ(worst("collation_version", seen).object, "collation public.german");
+    seen.server.databases.front().name = "My App";
+    const Finding finding = worst("collation_version", seen);
+    EXPECT_EQ(finding.object, "collation public.german");
+    EXPECT_EQ(finding.fix, "REINDEX DATABASE \"My App\"; ALTER COLLATION public.german REFRESH VERSION;");
 }
 
 TEST(InvalidDatabases, HalfDropped)
@@ -102,6 +105,12 @@ TEST(Space, NotifyQueue)
     EXPECT_EQ(status("notify_queue", seen), Status::warning);
     seen.server.notify_queue_pct = 76;
     EXPECT_EQ(status("notify_queue", seen), Status::critical);
+    observed::Session session; // in a transaction for long, and perhaps not the one
+    session.kind = "client backend";
+    session.pid = 4711;
+    session.transaction_seconds = 3600;
+    seen.server.sessions = {session};
+    EXPECT_EQ(worst("notify_queue", seen).fix.substr(0, 3), "-- ");
     seen.server.notify_queue_pct.reset(); // a standby
     EXPECT_EQ(status("notify_queue", seen), Status::ok);
 }

@@ -86,13 +86,13 @@ TEST(SchedulerStopped, SaysWhatToSet)
     EXPECT_EQ(worst("scheduler_stopped", seen).fix,
               "ALTER SYSTEM SET opsrunbook.scheduler = on; -- then restart the server");
     seen.server.preloaded = false;
-    set(seen, "shared_preload_libraries", "pg_stat_statements");
+    set(seen, "shared_preload_libraries", "pg_stat_statements,\"$libdir/a b\"");
     EXPECT_EQ(worst("scheduler_stopped", seen).fix,
-              "ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements, opsrunbook; -- then restart "
-              "the server");
+              "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements', '$libdir/a b', "
+              "'opsrunbook'; -- then restart the server");
     set(seen, "shared_preload_libraries", "");
     EXPECT_EQ(worst("scheduler_stopped", seen).fix,
-              "ALTER SYSTEM SET shared_preload_libraries = opsrunbook; -- then restart the server");
+              "ALTER SYSTEM SET shared_preload_libraries = 'opsrunbook'; -- then restart the server");
 }
 
 } // namespace

@@ -350,7 +350,9 @@ TEST(HotUpdates, RoomOnlyWhereItWasMissing)
               "ALTER TABLE public.t SET (fillfactor = 50);");
     EXPECT_EQ(first(updated(10, 100000, 0, 60000, 60), "hot_updates").undo,
               "ALTER TABLE public.t SET (fillfactor = 60);");
-    EXPECT_EQ(first(updated(10, 100000, 0, 40000), "hot_updates").fix.rfind("-- is every index", 0), 0U);
+    EXPECT_EQ(first(updated(10, 100000, 0, 40000), "hot_updates").fix,
+              "-- is every index with a changing column needed? SELECT * FROM get_index_usage_stats() "
+              "WHERE schemaname = 'public' AND tablename = 't';");
 }
 
 } // namespace

@@ -70,6 +70,9 @@ void collation_version(const Observations &seen, Judge &judge)
                              database.current ? "" : format("-- connected to %s: ", name.c_str()).c_str(),
                              name.c_str(), name.c_str());
     }
+    const observed::Database *const current = seen.server.current_database();
+    // The name may be left out from PostgreSQL 16 on only.
+    const std::string here = current ? " " + base::quote_identifier(current->name) : "";
     for (const observed::Collation &collation : seen.server.outdated_collations) {
         Finding &finding =
             judge.found(Status::warning, "collation " + collation.name,
@@ -77,7 +80,8 @@ void collation_version(const Observations &seen, Judge &judge)
                                "of order",
                                collation.name.c_str(), collation.recorded.c_str(), collation.actual.c_str()));
         describe(finding, collation.recorded, collation.actual);
-        finding.fix = format("REINDEX DATABASE; ALTER COLLATION %s REFRESH VERSION;", collation.name.c_str());
+        finding.fix = format("REINDEX DATABASE%s; ALTER COLLATION %s REFRESH VERSION;", here.c_str(),
+                             collation.name.c_str());
     }
     judge.fine("the collation library has the versions that databases and indexes were built with");
 }

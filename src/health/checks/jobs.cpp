@@ -1,6 +1,8 @@
 // The schedule: a job that fails night after night is as good as none, and so is one that nobody starts.
 #include "health/checks/checks.hpp"
 
+#include <algorithm>
+
 #include "base/no_server_headers.hpp"
 
 namespace opsrunbook::health {
@@ -12,6 +14,23 @@ using base::format;
 std::string call(const char *function, const std::string &job)
 {
     return format("SELECT opsrunbook.%s(%s);", function, base::quote_literal(job).c_str());
+}
+
+// As ALTER SYSTEM takes a list of libraries, whose names may be paths ($libdir/...): each one a literal.
+std::string library_literals(std::string_view list)
+{
+    constexpr std::string_view around = " \t\"";
+    std::string literals;
+    while (!list.empty()) {
+        const size_t comma = std::min(list.find(','), list.size());
+        std::string_view name = list.substr(0, comma);
+        list.remove_prefix(std::min(comma + 1, list.size()));
+        name.remove_prefix(std::min(name.find_first_not_of(around), name.size()));
+        name = name.substr(0, name.find_last_not_of(around) + 1);
+        if (!name.empty())
+            literals += base::quote_literal(std::string(name)) + ", ";
+    }
+    return literals;
 }
 
 void failed_jobs(const Observations &seen, Judge &judge)
@@ -61,12 +80,14 @@ void scheduler_stopped(const Observations &seen, Judge &judge)
                              (seen.jobs.enabled == 1 ? " waits" : " wait") + " in this database, and ";
     if (!seen.server.preloaded) {
         const auto set = seen.server.settings.find("shared_preload_libraries");
-        const std::string others = set == seen.server.settings.end() ? "" : set->second.value;
+        const std::string others =
+            set == seen.server.settings.end() ? "" : library_literals(set->second.value);
         judge
             .found(Status::critical, "",
                    wait + "opsrunbook is not in shared_preload_libraries: nothing starts them")
-            .fix = format("ALTER SYSTEM SET shared_preload_libraries = %s; -- then restart the server",
-                          (others.empty() ? std::string("opsrunbook") : others + ", opsrunbook").c_str());
+            .fix =
+            format("ALTER SYSTEM SET shared_preload_libraries = %s'opsrunbook'; -- then restart the server",
+                   others.c_str());
         return;
     }
     if (!seen.server.setting_on("opsrunbook.scheduler", true)) {

@@ -71,14 +71,12 @@ void notify_queue(const Observations &seen, Judge &judge)
         finding->cause =
             "a listening session in a transaction -> the queue cannot be emptied -> at 100 % every "
             "NOTIFY fails at commit";
-        // the server knows which session it is but shows it only in its log; the oldest transaction is likely
-        const observed::Session *oldest = nullptr;
-        for (const observed::Session &session : seen.server.sessions)
-            if (session.kind == "client backend" && session.transaction_seconds &&
-                (!oldest || *session.transaction_seconds > *oldest->transaction_seconds))
-                oldest = &session;
-        finding->fix = oldest ? format("SELECT pg_terminate_backend(%d);", oldest->pid)
-                              : "-- the server log names the session (\"NOTIFY queue is … full\")";
+        // the server knows which session it is but shows it only in its log
+        finding->fix =
+            "-- the server log names the session (\"NOTIFY queue is … full\"); it is one of these, of "
+            "any database: SELECT pid, datname, usename, application_name, xact_start, state, query "
+            "FROM pg_stat_activity WHERE backend_type = 'client backend' AND xact_start IS NOT NULL "
+            "AND pid <> pg_backend_pid() ORDER BY xact_start;";
     }
     judge.fine(format("%.1f %% of the NOTIFY queue is used", used));
 }

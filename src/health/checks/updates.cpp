@@ -16,7 +16,7 @@ using observed::Table;
 constexpr int full = 100;
 
 // Room on the page helps only updates that would have stayed on it.
-void advise(const Table &table, const std::string &name, Finding &finding)
+void advise(const Observations &seen, const Table &table, const std::string &name, Finding &finding)
 {
     const int64_t written = table.counters.updated - table.counters.hot_updated;
     const bool known = table.counters.moved >= 0;
@@ -27,9 +27,11 @@ void advise(const Table &table, const std::string &name, Finding &finding)
     finding.evidence.add("fillfactor", static_cast<int64_t>(fillfactor));
     if (known && !no_room) {
         finding.cause = "an index holds a column that these updates change -> every index gets a new entry";
+        const observed::Schema *const schema = seen.relations.schema(table.relation.schema);
         finding.fix = format("-- is every index with a changing column needed? SELECT * FROM "
-                             "get_index_usage_stats() WHERE table_name = %s;",
-                             base::quote_literal(name).c_str());
+                             "get_index_usage_stats() WHERE schemaname = %s AND tablename = %s;",
+                             base::quote_literal(schema ? schema->name : "").c_str(),
+                             base::quote_literal(table.relation.name).c_str());
         return;
     }
     constexpr int least = 50, step = 25;
@@ -69,7 +71,7 @@ void hot_updates(const Observations &seen, Judge &judge)
             continue;
         finding->evidence.add("updated", table.counters.updated)
             .add("hot_updated", table.counters.hot_updated);
-        advise(table, name, *finding);
+        advise(seen, table, name, *finding);
     }
     judge.fine(judged == 0 ? "no table was updated often enough to tell"
                            : format("of %s that is updated often, most updates leave the indexes alone",

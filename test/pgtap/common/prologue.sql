@@ -46,3 +46,17 @@ CREATE FUNCTION pg_temp.set_thresholds(metric text, at_warning numeric, at_criti
     UPDATE performance.alert_thresholds SET warning_threshold = at_warning, critical_threshold = at_critical WHERE metric_name = metric
 $$;
 
+-- Remedies, and what undoes them, that are neither statements which the server understands nor comments.
+CREATE FUNCTION pg_temp.bad_remedies() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT check_id, remedy FROM opsrunbook.findings(), LATERAL (VALUES (fix), (undo)) r(remedy)
+               WHERE remedy IS NOT NULL AND remedy NOT LIKE '-- %' LOOP
+        BEGIN
+            EXECUTE format('CREATE OR REPLACE FUNCTION pg_temp.understood() RETURNS void LANGUAGE sql AS %L', one.remedy);
+        EXCEPTION WHEN OTHERS THEN
+            RETURN NEXT format('%s: %s: %s', one.check_id, one.remedy, SQLERRM);
+        END;
+    END LOOP;
+END $$;
