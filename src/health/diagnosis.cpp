@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "advice/bloat/candidates.hpp"
+#include "advice/index_usage/candidates.hpp"
 #include "health/alerting/counter_samples.hpp"
 #include "health/alerting/mutes.hpp"
 #include "health/alerting/stored.hpp"
 #include "advice/indexes/foreign_keys.hpp"
+#include "advice/indexes/identity.hpp"
 #include "maintenance/autovacuum_rules.hpp"
 #include "maintenance/schedule/observed_jobs.hpp"
 #include "maintenance/verification/verification.hpp"
@@ -84,22 +86,17 @@ void observe_unused_indexes(Observations &seen)
     constexpr int64_t page = 8192, least = 10 << 20;
     // relpages is of the last VACUUM or ANALYZE: a table that grew since is asked for its file.
     const int64_t floor = std::min<int64_t>(least, seen.server.database_bytes.value_or(0) / 200);
-    std::vector<const observed::Index *> large;
-    for (const observed::Index &index : seen.relations.indexes) {
-        if (index.scans > 0 || index.relation.kind == 'I' || !advice::user_index(seen.relations, index))
-            continue;
-        const observed::Table *table = seen.relations.table(index);
-        if (!table || table->relation.kind == 't')
-            continue;
-        const bool stale =
-            table->counters.inserted_since_vacuum + table->counters.modified_since_analyze > 10000;
-        const int64_t bytes = stale ? pg::relation_file_bytes(index.relation) : index.relation.pages * page;
-        if (bytes < std::max<int64_t>(floor, 1 << 20))
-            continue;
-        seen.file_bytes[index.relation.oid] = bytes;
-        large.push_back(&index);
-    }
-    seen.index_usage = pg::read_index_usage(seen.relations, large);
+    advice::UnusedCandidates candidates = advice::unused_candidates(
+        seen.relations, pg::index_parents(seen.relations), seen.server.now, std::max<int64_t>(floor, 1 << 20),
+        [&seen](const observed::Index &index) {
+            const observed::Table *table = seen.relations.table(index);
+            const bool stale =
+                table &&
+                table->counters.inserted_since_vacuum + table->counters.modified_since_analyze > 10000;
+            return stale ? pg::relation_file_bytes(index.relation) : index.relation.pages * page;
+        });
+    seen.file_bytes.merge(candidates.bytes);
+    seen.index_usage = pg::read_index_usage(seen.relations, candidates.indexes);
 }
 
 void observe_due_tables(Observations &seen)
@@ -125,10 +122,14 @@ void fill_in_undo(Diagnosis &diagnosis)
     for (const observed::Index &index : diagnosis.seen.relations.indexes)
         if (wanted_oids.contains(index.relation.oid))
             dropped.push_back(&index);
+    std::unordered_map<observed::Oid, std::string> undo;
     const auto definitions = pg::index_definitions(dropped);
+    for (const observed::Index *index : dropped)
+        if (const auto text = definitions.find(index->relation.oid); text != definitions.end())
+            undo[index->relation.oid] = advice::create_command(text->second, *index);
     for (Outcome &outcome : diagnosis.outcomes)
         for (Finding &finding : outcome.findings)
-            if (const auto text = definitions.find(finding.drops_index); text != definitions.end())
+            if (const auto text = undo.find(finding.drops_index); text != undo.end())
                 finding.undo = text->second;
 }
 

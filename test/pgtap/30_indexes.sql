@@ -119,6 +119,7 @@ DROP INDEX "child_X_y_idx";
 CREATE INDEX child_turned ON child (y, "X", z);
 SELECT is(pg_temp.objects('unindexed_foreign_keys'), 'none', 'the order of the columns does not matter');
 
+SELECT current_setting('server_version_num')::int >= 160000 AS last_scan_known \gset
 -- unused_indexes -------------------------------------------------------------------------------------------
 UPDATE performance.alert_thresholds SET warning_threshold = 1 WHERE metric_name = 'unused_index_mb';
 CREATE TABLE dusty (id integer PRIMARY KEY, n integer);
@@ -135,9 +136,45 @@ SELECT is(pg_temp.objects('unused_indexes'), '"Odd schema".dusty_n', 'unused_ind
 SELECT fix AS remedy, undo FROM opsrunbook.findings('{unused_indexes}') \gset
 SELECT is_empty('SELECT pg_temp.bad_remedies()', 'the remedies of all that is found here are statements');
 SELECT is(:'undo'::text, 'CREATE INDEX dusty_n ON "Odd schema".dusty USING btree (n);', 'undo');
+-- One scan, long ago, is no use today: counted on an older counter's last day and never again.
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT count(*) FROM dusty WHERE n = 1 \g /dev/null
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+SELECT pg_stat_force_next_flush() \g /dev/null
+SELECT is((SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'dusty_n'), 1::bigint, 'it was scanned once');
+SELECT is(pg_temp.objects('unused_indexes'), 'none', 'unused_indexes: near miss: one that was used today');
+\if :last_scan_known
+\else
+SELECT ok(update_index_usage() > 0, 'that is recorded too');
+UPDATE opsrunbook.index_usage_history SET observed_from = now() - interval '36 days' WHERE indexname LIKE 'dusty%';
+SELECT is(pg_temp.objects('unused_indexes'), '"Odd schema".dusty_n', 'unused_indexes: fires: one whose only scan is 36 days old');
+SELECT ok((SELECT droppable FROM get_unused_indexes() WHERE indexname = 'dusty_n'), 'as get_unused_indexes() says');
+DELETE FROM opsrunbook.index_usage_history;
+\endif
+SELECT pg_stat_reset_single_table_counters('dusty_n'::regclass) \g /dev/null
+SELECT ok(update_index_usage() > 0, 'counted anew');
+UPDATE opsrunbook.index_usage_history SET observed_from = now() - interval '36 days' WHERE indexname LIKE 'dusty%';
+SELECT is(pg_temp.objects('unused_indexes'), '"Odd schema".dusty_n', 'and unused again');
 ALTER TABLE dusty ADD FOREIGN KEY (n) REFERENCES dusty;
 SELECT is(pg_temp.objects('unused_indexes'), 'none', 'a foreign key needs it');
 ALTER TABLE dusty DROP CONSTRAINT dusty_n_fkey;
 :remedy
 SELECT is(pg_temp.objects('unused_indexes'), 'none', 'unused_indexes: clears: its fix clears it: ' || :'remedy');
+
+-- A partitioned one is dropped as a whole, and judged by the sum of its parts.
+CREATE TABLE sold (year integer, n integer) PARTITION BY LIST (year);
+CREATE TABLE sold_1 PARTITION OF sold FOR VALUES IN (1);
+CREATE TABLE sold_2 PARTITION OF sold FOR VALUES IN (2);
+INSERT INTO sold SELECT 1 + g % 2, g FROM generate_series(1, 90000) g;
+CREATE INDEX sold_n ON sold (n);
+VACUUM ANALYZE sold;
+SELECT ok(update_index_usage() > 0, 'the use of its parts is recorded');
+UPDATE opsrunbook.index_usage_history SET observed_from = now() - interval '36 days' WHERE indexname LIKE 'sold%';
+SELECT is(pg_temp.objects('unused_indexes'), '"Odd schema".sold_n', 'unused_indexes: fires: a partitioned one that nobody scanned');
+SELECT fix AS remedy, undo FROM opsrunbook.findings('{unused_indexes}') \gset
+SELECT is(:'undo'::text, 'CREATE INDEX sold_n ON "Odd schema".sold USING btree (n);', 'whose undo makes the parts too');
+:remedy
+SELECT is(pg_temp.objects('unused_indexes'), 'none', 'unused_indexes: clears: the whole is dropped: ' || :'remedy');
 SELECT * FROM finish();

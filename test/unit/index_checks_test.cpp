@@ -1,6 +1,7 @@
 // Indexes and the checks on them, on built catalogs: one defect of other tools a test.
 #include <gtest/gtest.h>
 
+#include "advice/index_usage/candidates.hpp"
 #include "advice/index_usage/verdicts.hpp"
 #include "advice/indexes/foreign_keys.hpp"
 #include "advice/indexes/identity.hpp"
@@ -302,6 +303,52 @@ TEST(UnusedIndexes, LongWatchedAndNeededByNothing)
     catalog.seen.relations.indexes[0].scans = 1;
     EXPECT_EQ(catalog.unused().size(), 0u);
     EXPECT_EQ(status("unused_indexes", catalog.seen), Status::ok);
+}
+
+// Counters of a lifetime do not take an index out; a scan within the window does.
+TEST(UnusedIndexes, CandidatesByTheWindowAndTheirSize)
+{
+    Catalog catalog;
+    catalog.index("i", {1});
+    Index &index = catalog.seen.relations.indexes[0];
+    observed::OidMap parents;
+    const auto candidates = [&](int64_t least = int64_t{5000} * 8192) {
+        return advice::unused_candidates(catalog.seen.relations, parents, today, least,
+                                         [](const Index &one) { return int64_t{8192} * one.relation.pages; });
+    };
+    EXPECT_EQ(candidates().indexes.size(), 1u);
+    EXPECT_EQ(candidates().bytes.at(2000), int64_t{5000} * 8192);
+    EXPECT_EQ(candidates(int64_t{5000} * 8192 + 1).indexes.size(), 0u);
+    index.scans = 1000000; // when, the history must tell
+    EXPECT_EQ(candidates().indexes.size(), 1u);
+    index.last_scan = base::Timestamp{today.microseconds - 34 * day};
+    EXPECT_EQ(candidates().indexes.size(), 0u);
+    index.last_scan = base::Timestamp{today.microseconds - 35 * day};
+    EXPECT_EQ(candidates().indexes.size(), 1u);
+    EXPECT_TRUE(catalog.unused().at(0).droppable);
+    EXPECT_EQ(status("unused_indexes", catalog.seen), Status::warning);
+}
+
+TEST(UnusedIndexes, CandidatesOfPartitions)
+{
+    Catalog catalog;
+    catalog.index("whole", {1}).relation.kind = 'I';
+    catalog.index("part_1", {1}).relation.is_partition = true;
+    catalog.index("part_2", {1}).relation.is_partition = true;
+    observed::OidMap parents;
+    parents.emplace(2001, 2000);
+    parents.emplace(2002, 2000);
+    const auto candidates = [&](int64_t least) {
+        return advice::unused_candidates(catalog.seen.relations, parents, today, least,
+                                         [](const Index &one) { return int64_t{8192} * one.relation.pages; });
+    };
+    const int64_t sum = int64_t{2} * 5000 * 8192;
+    EXPECT_EQ(candidates(sum).indexes.size(), 3u); // the parts tell whether the whole is used
+    EXPECT_EQ(candidates(sum).bytes.size(), 1u);
+    EXPECT_EQ(candidates(sum).bytes.at(2000), sum);
+    EXPECT_EQ(candidates(sum + 1).indexes.size(), 0u);
+    catalog.seen.relations.indexes[2].last_scan = base::Timestamp{today.microseconds - day};
+    EXPECT_EQ(candidates(0).indexes.size(), 0u);
 }
 
 TEST(UnusedIndexes, ReasonsToStay)

@@ -61,18 +61,6 @@ private:
     observed::OidMap others;
 };
 
-// The server words a partitioned index so that its parts are not made with it.
-std::string undo_of(std::string definition, const Index &index)
-{
-    if (index.relation.kind != 'I')
-        return definition;
-    const std::string name = base::quote_identifier(index.relation.name), only = " ON ONLY ";
-    const size_t at = definition.find(name);
-    if (at != std::string::npos && definition.compare(at + name.size(), only.size(), only) == 0)
-        definition.replace(at + name.size(), only.size(), " ON ");
-    return definition;
-}
-
 struct Row {
     UsageVerdict verdict;
     int64_t bytes = 0;
@@ -140,7 +128,8 @@ void get_unused_indexes(const pg::Arguments &, pg::Rows &rows)
              verdict.reason + (known    ? ""
                                : locked ? "; its definition cannot be read while somebody locks the table"
                                         : "; for its definition call pg_get_indexdef()"),
-             drop_command(relations, index), known ? Value(undo_of(definition->second, index)) : Value()});
+             drop_command(relations, index),
+             known ? Value(create_command(definition->second, index)) : Value()});
     }
 }
 

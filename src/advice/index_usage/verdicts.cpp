@@ -42,13 +42,6 @@ struct Whole {
     const Index *used_part = nullptr;
 };
 
-observed::Oid root_of(const IndexUsage &usage, observed::Oid index)
-{
-    for (auto parent = usage.parents.find(index); parent; parent = usage.parents.find(index))
-        index = parent->second;
-    return index;
-}
-
 std::unordered_map<observed::Oid, Whole> wholes(const Relations &relations, const IndexUsage &usage)
 {
     std::unordered_map<observed::Oid, Whole> found;
@@ -57,7 +50,7 @@ std::unordered_map<observed::Oid, Whole> wholes(const Relations &relations, cons
     for (const Index &index : relations.indexes) {
         if (index.relation.kind == 'I' || !usage.parents.contains(index.relation.oid))
             continue;
-        Whole &whole = found[root_of(usage, index.relation.oid)];
+        Whole &whole = found[root_of(usage.parents, index.relation.oid)];
         const std::optional<Timestamp> since = quiet_since(index, usage);
         whole.scans += index.scans;
         if ((index.scans > 0 && !long_quiet(since, usage.now)) || !standby_use(usage, index).empty()) {
@@ -119,6 +112,18 @@ void judge_time(UsageVerdict &verdict, const IndexUsage &usage)
 
 } // namespace
 
+observed::Oid root_of(const observed::OidMap &parents, observed::Oid index)
+{
+    for (auto parent = parents.find(index); parent; parent = parents.find(index))
+        index = parent->second;
+    return index;
+}
+
+bool scanned_lately(const Index &index, Timestamp now)
+{
+    return index.last_scan.microseconds != 0 && !long_quiet(index.last_scan, now);
+}
+
 std::optional<Timestamp> quiet_since(const Index &index, const IndexUsage &usage)
 {
     if (index.last_scan.microseconds != 0)
@@ -159,7 +164,7 @@ std::vector<UsageVerdict> unused_indexes(const Relations &relations, const Index
         const bool partitioned = index->relation.kind == 'I';
         UsageVerdict verdict;
         verdict.index = index;
-        const observed::Oid root = root_of(usage, index->relation.oid);
+        const observed::Oid root = root_of(usage.parents, index->relation.oid);
         const auto parts = whole.find(root);
         if (partitioned) {
             if (root != index->relation.oid || parts == whole.end() || parts->second.used)

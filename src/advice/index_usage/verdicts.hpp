@@ -23,6 +23,12 @@ struct UsageVerdict {
     std::string reason;
 };
 
+// The partitioned index that it is a part of, at any depth; without one, itself.
+observed::Oid root_of(const observed::OidMap &parents, observed::Oid index);
+
+// The last scan is known (from PostgreSQL 16 on), and not enough_days ago.
+bool scanned_lately(const observed::Index &index, base::Timestamp now);
+
 // Since when nothing scanned it; nothing: not known.
 std::optional<base::Timestamp> quiet_since(const observed::Index &index, const observed::IndexUsage &usage);
 

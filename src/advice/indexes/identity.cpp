@@ -167,6 +167,17 @@ uint64_t shape_of(const Relations &relations, const Index &index)
     return hash;
 }
 
+std::string create_command(std::string definition, const Index &index)
+{
+    if (index.relation.kind != 'I')
+        return definition;
+    const std::string name = base::quote_identifier(index.relation.name), only = " ON ONLY ";
+    const size_t at = definition.find(name);
+    if (at != std::string::npos && definition.compare(at + name.size(), only.size(), only) == 0)
+        definition.replace(at + name.size(), only.size(), " ON ");
+    return definition;
+}
+
 std::string drop_command(const Relations &relations, const Index &index)
 {
     return base::format("DROP INDEX %s%s;", index.relation.kind == 'I' ? "" : "CONCURRENTLY ",

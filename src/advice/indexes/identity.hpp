@@ -41,6 +41,10 @@ std::vector<Redundant> redundant_indexes(const observed::Relations &relations);
 // Stays the same as long as the definition does.
 uint64_t shape_of(const observed::Relations &relations, const observed::Index &index);
 
+// What makes it again, of its definition: the server words a partitioned index so that its parts are not made
+// with it.
+std::string create_command(std::string definition, const observed::Index &index);
+
 // A partitioned index cannot be dropped concurrently.
 std::string drop_command(const observed::Relations &relations, const observed::Index &index);
 

@@ -126,7 +126,8 @@ void unused_indexes(const Observations &seen, Judge &judge)
         const int64_t bytes =
             file != seen.file_bytes.end() ? file->second : int64_t{8192} * index.relation.pages;
         if (!verdict.droppable) {
-            ++waiting;
+            const bool part = seen.index_usage.parents.contains(index.relation.oid); // dropped with the whole
+            waiting += !part;
             continue;
         }
         const std::string name = seen.relations.name(index.relation);

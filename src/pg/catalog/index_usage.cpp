@@ -51,18 +51,6 @@ void read_declared_standbys(IndexUsage &usage)
     }
 }
 
-void read_parents(IndexUsage &usage, const Relations &relations)
-{
-    if (std::none_of(relations.indexes.begin(), relations.indexes.end(),
-                     [](const observed::Index &index) { return index.relation.is_partition; }))
-        return;
-    const Result rows = query("SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN pg_class c ON c.oid = "
-                              "i.inhparent WHERE c.relkind = 'I'");
-    for (size_t r = 0; r < rows.size(); ++r)
-        usage.parents.emplace(static_cast<Oid>(rows.at(r, size_t{0}).integer()),
-                              static_cast<uint32_t>(rows.at(r, 1).integer()));
-}
-
 // How the history knows an index: OIDs do not survive a restore.
 struct Keys {
     base::Value::Texts schemas, names;
@@ -88,6 +76,20 @@ Keys keys_of(const Relations &relations, const std::vector<const observed::Index
 
 } // namespace
 
+OidMap index_parents(const Relations &relations)
+{
+    OidMap parents;
+    if (std::none_of(relations.indexes.begin(), relations.indexes.end(),
+                     [](const observed::Index &index) { return index.relation.is_partition; }))
+        return parents;
+    const Result rows = query("SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN pg_class c ON c.oid = "
+                              "i.inhparent WHERE c.relkind = 'I'");
+    for (size_t r = 0; r < rows.size(); ++r)
+        parents.emplace(static_cast<Oid>(rows.at(r, size_t{0}).integer()),
+                        static_cast<uint32_t>(rows.at(r, 1).integer()));
+    return parents;
+}
+
 IndexUsage read_index_usage(const Relations &relations, const std::vector<const observed::Index *> &indexes)
 {
     IndexUsage usage;
@@ -99,7 +101,7 @@ IndexUsage read_index_usage(const Relations &relations, const std::vector<const 
         return usage;
     usage.standbys = following_standbys();
     read_declared_standbys(usage);
-    read_parents(usage, relations);
+    usage.parents = index_parents(relations);
     usage.past.reserve(indexes.size());
     for (const observed::Index *index : indexes) {
         IndexPast &past = usage.past[index->relation.oid];

@@ -7,6 +7,9 @@
 
 namespace opsrunbook::pg {
 
+// Index of a partition -> index of its parent.
+observed::OidMap index_parents(const observed::Relations &relations);
+
 // How long the counters have been counting, which standbys follow, how partitioned indexes hang together,
 // and, of the given indexes, when the files of those without a scan were made and what
 // opsrunbook.index_usage_history has of them under the same name and definition.  No lock on any of them.
