@@ -91,7 +91,7 @@ COMMENT ON FUNCTION @extschema@.generate_performance_report() IS 'the whole pict
 
 CREATE FUNCTION @extschema@.check_system_health(OUT health_check text, OUT current_value text, OUT threshold text, OUT status text, OUT alert_level text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_check_system_health';
-COMMENT ON FUNCTION @extschema@.check_system_health() IS 'one row a check: what was seen, the thresholds (warning / critical), the alert level';
+COMMENT ON FUNCTION @extschema@.check_system_health() IS 'one row a check: what was seen, the thresholds (warning / critical) in force for it, the alert level';
 
 CREATE FUNCTION performance.dashboard(OUT category text, OUT metric text, OUT value text, OUT status text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_dashboard';

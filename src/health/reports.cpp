@@ -75,6 +75,25 @@ std::string status_of(const Diagnosis &diagnosis, const char *check)
     return level(Status::ok);
 }
 
+// The thresholds in force for what the outcome's text is about, as "above 80 / 90 %".
+std::string threshold_text(const Outcome &outcome, const Thresholds &thresholds)
+{
+    const Check &check = *outcome.check;
+    const Finding *const shown = !outcome.findings.empty() ? &outcome.findings.front()
+                                 : !outcome.muted.empty()  ? &outcome.muted.front()
+                                                           : nullptr;
+    const Judge judge(check, thresholds);
+    std::vector<std::string> limits;
+    for (const Status status : {Status::warning, Status::critical})
+        if (const auto limit = judge.threshold(status, shown ? shown->object : ""))
+            limits.push_back(base::number_text(*limit));
+    if (limits.empty())
+        return "";
+    return format("%s %s%s%s", std::string(direction_text(check.direction)).c_str(),
+                  base::join(limits, " / ").c_str(), check.unit.empty() ? "" : " ",
+                  std::string(check.unit).c_str());
+}
+
 } // namespace
 
 void generate_performance_report(const pg::Arguments &, pg::Rows &rows)
@@ -127,18 +146,10 @@ void dashboard(const pg::Arguments &, pg::Rows &rows)
 void check_system_health(const pg::Arguments &, pg::Rows &rows)
 {
     const Diagnosis diagnosis = diagnose();
+    const Thresholds thresholds = read_thresholds();
     for (const Outcome &outcome : diagnosis.outcomes) {
-        const Check &check = *outcome.check;
-        std::string threshold;
-        if (check.warning)
-            threshold = format("%s %s", std::string(direction_text(check.direction)).c_str(),
-                               base::number_text(*check.warning).c_str());
-        if (check.critical)
-            threshold +=
-                format("%s%s", threshold.empty() ? "" : " / ", base::number_text(*check.critical).c_str());
-        if (!threshold.empty() && !check.unit.empty())
-            threshold += " " + std::string(check.unit);
-        rows.add({std::string(check.title), outcome_text(outcome), text_or_null(threshold),
+        rows.add({std::string(outcome.check->title), outcome_text(outcome),
+                  text_or_null(threshold_text(outcome, thresholds)),
                   outcome.status == Status::ok        ? "healthy"
                   : outcome.status == Status::unknown ? "not measured"
                                                       : "needs attention",

@@ -18,6 +18,11 @@ CREATE FUNCTION pg_temp.set_threshold(about text, at_warning numeric, at_critica
         VALUES ('dead_tuples', about, at_warning, at_critical)
 $$;
 
+-- The same check in the system's health, with the thresholds printed.
+CREATE FUNCTION pg_temp.printed() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(', ', substring(current_value FROM 'shop[.][a-z]+'), threshold) FROM check_system_health() WHERE health_check LIKE 'dead tuples %'
+$$;
+
 SELECT no_plan();
 
 CREATE SCHEMA shop;
@@ -36,6 +41,7 @@ SELECT is(pg_temp.severity('shop.orders'), 'OK', 'dead_tuples: near miss: 2000 d
 UPDATE performance.alert_thresholds SET warning_threshold = 1000, critical_threshold = 5000 WHERE metric_name = 'dead_tuples';
 SELECT is(pg_temp.severity('shop.orders'), 'WARNING', 'dead_tuples: fires: a lower threshold for all');
 SELECT is((SELECT threshold FROM opsrunbook.findings(ARRAY['dead_tuples']) WHERE object = 'shop.orders'), 1000::numeric, 'which the finding names');
+SELECT is(pg_temp.printed(), 'shop.orders, above 1000 / 5000 rows', 'and check_system_health()');
 SELECT pg_temp.set_threshold('shop.*', 100, 1500) \g /dev/null
 SELECT is(pg_temp.severity('shop.orders'), 'CRITICAL', 'a pattern comes before all');
 SELECT pg_temp.set_threshold('shop.o*', 100, 9000) \g /dev/null
@@ -49,12 +55,14 @@ UPDATE performance.alert_thresholds SET enabled = false WHERE metric_name = 'dea
 SELECT is(pg_temp.severity('shop.items'), 'OK', 'a disabled one switches the check off for its objects');
 SELECT pg_temp.set_threshold('shop.items', 100, NULL) \g /dev/null
 SELECT is(pg_temp.severity('shop.items'), 'WARNING', 'but for those with one of their own; no critical threshold: never CRITICAL');
+SELECT is(pg_temp.printed(), 'shop.items, above 100 rows', 'check_system_health() prints the one of what it names');
 
 DELETE FROM performance.alert_thresholds WHERE metric_name = 'dead_tuples' AND object <> '';
 SELECT is(pg_temp.severity('shop.items'), 'WARNING', 'without exceptions the one for all counts');
 DELETE FROM performance.alert_thresholds WHERE metric_name = 'dead_tuples';
 SELECT is((SELECT warning_threshold FROM performance.alert_thresholds WHERE metric_name = 'dead_tuples'), 10000::numeric, 'DELETE resets to the default');
 SELECT is(pg_temp.severity('shop.items'), 'OK', 'which counts again');
+SELECT is(pg_temp.printed(), 'above 10000 / 50000 rows', 'and is printed again');
 
 SELECT throws_ok($$INSERT INTO performance.alert_thresholds (metric_name, warning_threshold) VALUES ('no such metric', 1)$$, '42704', 'metric "no such metric" does not exist', 'a metric must exist');
 SELECT throws_ok($$UPDATE performance.alert_thresholds SET warning_threshold = 60000 WHERE metric_name = 'dead_tuples'$$, '22023', NULL, 'critical before warning is refused');
