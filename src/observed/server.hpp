@@ -107,6 +107,7 @@ struct Checkpoints {
     std::optional<double> since_reset_seconds;
     std::optional<double> since_redo_seconds; // age of the last checkpoint
     std::optional<int64_t> wal_since_redo_bytes;
+    std::optional<double> since_redo_file_seconds; // age of the last write to the WAL file where redo lies
 };
 
 // A small cache of its own beside shared_buffers, as for the status of transactions.

@@ -73,6 +73,26 @@ TEST(CheckpointAge, IdleServersNeedNone)
     EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
 }
 
+// Timed checkpoints are skipped while nothing happens, so the last one is as old as the idle time.
+TEST(CheckpointAge, AnIdleServerThatWakesUp)
+{
+    Observations seen = healthy();
+    observed::Checkpoints &checkpoints = *seen.server.checkpoints;
+    checkpoints.since_redo_seconds = 86400 * 30;
+    checkpoints.wal_since_redo_bytes = 20 << 20;
+    checkpoints.since_redo_file_seconds = 60;
+    EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
+    checkpoints.wal_since_redo_bytes = int64_t{3} << 30; // however fast
+    EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
+    checkpoints.since_redo_file_seconds = 1900; // six checkpoint_timeouts were time enough
+    EXPECT_EQ(status("checkpoint_age", seen), Status::warning);
+    checkpoints.since_redo_file_seconds = 86400 * 60; // a file that was recycled and not written since
+    EXPECT_EQ(worst("checkpoint_age", seen).value, 86400 * 30 / 300);
+    set(seen, "wal_segment_size", "67108864");
+    checkpoints.wal_since_redo_bytes = 60 << 20; // still in the same file
+    EXPECT_EQ(status("checkpoint_age", seen), Status::ok);
+}
+
 TEST(BackendWrites, RateNotLifetime)
 {
     Observations seen = healthy();

@@ -96,19 +96,24 @@ void checkpoint_age(const Observations &seen, Judge &judge)
     if (!server.checkpoints || !server.checkpoints->since_redo_seconds ||
         !server.checkpoints->wal_since_redo_bytes)
         return judge.unknown("the last checkpoint could not be read");
-    const double age = *server.checkpoints->since_redo_seconds;
     const int64_t wal = *server.checkpoints->wal_since_redo_bytes;
     const double timeout = server.setting_number("checkpoint_timeout", 300);
-    judge.fine(format("the last checkpoint began %s ago, %s of WAL since", base::duration_text(age).c_str(),
-                      size_text(wal).c_str()));
-    if (static_cast<double>(wal) <= 16 * megabyte) // an idle server needs no checkpoint
-        return;
+    const double since_redo = *server.checkpoints->since_redo_seconds;
+    judge.fine(format("the last checkpoint began %s ago, %s of WAL since",
+                      base::duration_text(since_redo).c_str(), size_text(wal).c_str()));
+    if (static_cast<double>(wal) <= server.setting_number("wal_segment_size", 16 * megabyte))
+        return; // an idle server needs no checkpoint
+    // … and does none, however long, so that the next one is not due before checkpoint_timeout has passed
+    // since WAL began to grow: that was when it left the file where redo lies, at the latest.
+    const double age = std::min(since_redo, server.checkpoints->since_redo_file_seconds.value_or(since_redo));
     if (Finding *finding = judge.measure(
             age / timeout, "",
-            format("the last completed checkpoint began %s ago, %.0f times checkpoint_timeout; a crash "
+            format("no checkpoint begun in the last %s was completed, %.0f times checkpoint_timeout; a crash "
                    "recovery would replay %s of WAL",
                    base::duration_text(age).c_str(), age / timeout, size_text(wal).c_str()))) {
-        finding->evidence.add("age_seconds", age).add("wal_since_redo_bytes", wal);
+        finding->evidence.add("age_seconds", age)
+            .add("since_redo_seconds", since_redo)
+            .add("wal_since_redo_bytes", wal);
         finding->cause = server.in_recovery ? "no restartpoint on this standby -> its WAL cannot be removed"
                                             : "storage too slow, or the checkpointer fails -> the server log "
                                               "says which";
@@ -259,8 +264,10 @@ constexpr Check checks[] = {
         .critical = 12,
         .explanation =
             "How long ago the last completed checkpoint began, in multiples of checkpoint_timeout, while "
-            "there is WAL to checkpoint. Crash recovery starts from there.",
-        .source = "pg_control_checkpoint().checkpoint_time and redo_lsn",
+            "there is WAL to checkpoint; after an idle time, since WAL began to grow. Crash recovery starts "
+            "from there.",
+        .source = "pg_control_checkpoint().checkpoint_time and redo_lsn; the last write to redo_wal_file, "
+                  "from pg_ls_waldir()",
         .evaluate = checkpoint_age,
     },
     {

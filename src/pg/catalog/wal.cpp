@@ -78,7 +78,15 @@ void read_checkpoints(Server &server)
                                      rows.at(0, "fsyncs").integer(),
                                      optional_real(rows.at(0, "since_reset")),
                                      optional_real(rows.at(0, "since_redo")),
-                                     optional_integer(rows.at(0, "wal_since_redo"))};
+                                     optional_integer(rows.at(0, "wal_since_redo")),
+                                     std::nullopt};
+    topic(server, "WAL file of the last checkpoint", [&server] {
+        const Result file =
+            query("SELECT extract(epoch FROM clock_timestamp() - w.modification)::float8 AS written"
+                  " FROM pg_control_checkpoint() k JOIN pg_ls_waldir() w ON w.name = k.redo_wal_file");
+        if (!file.empty())
+            server.checkpoints->since_redo_file_seconds = optional_real(file.at(0, "written"));
+    });
 }
 
 void read_slru_caches(Server &server)
