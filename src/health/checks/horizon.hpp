@@ -8,6 +8,6 @@
 namespace opsrunbook::health {
 
 // The statement that ends it, or "-- " and what to do.
-std::string remedy_of(const observed::HorizonHolder &holder);
+std::string remedy_of(const observed::Server &server, const observed::HorizonHolder &holder);
 
 } // namespace opsrunbook::health

@@ -134,7 +134,8 @@ void dead_tuples(const Observations &seen, Judge &judge)
             .add("trigger", needs.vacuum_trigger)
             .add("autovacuum_enabled", needs.autovacuum_enabled);
         finding->cause = horizon_cause(holder, name);
-        finding->fix = (holder ? remedy_of(*holder) + "\n" : "") + vacuum_command(seen.relations, table, "");
+        finding->fix = (holder ? remedy_of(seen.server, *holder) + "\n" : "") +
+                       vacuum_command(seen.relations, table, "");
     });
     judge.fine(format("%s dead tuples in all, none that autovacuum is late for", count_text(total).c_str()));
 }

@@ -29,6 +29,11 @@ const observed::Table *oldest_table(const observed::Relations &relations, int32_
 std::string freeze_command(const Observations &seen, const observed::Database &database,
                            const observed::Table *table)
 {
+    if (!database.allows_connections)
+        return format("-- ALTER DATABASE %s ALLOW_CONNECTIONS true; connect to it and run: VACUUM (FREEZE, "
+                      "SKIP_LOCKED); then ALTER DATABASE %s ALLOW_CONNECTIONS false;",
+                      base::quote_identifier(database.name).c_str(),
+                      base::quote_identifier(database.name).c_str());
     if (!database.current || !table)
         return format("-- connect to database %s and run: VACUUM (FREEZE, SKIP_LOCKED);",
                       database.name.c_str());
@@ -141,7 +146,7 @@ void xmin_horizon(const Observations &seen, Judge &judge)
         finding->cause =
             holder.kind + " " + holder.name + " -> old snapshot -> VACUUM cannot remove dead rows -> bloat";
         finding->evidence.add("kind", holder.kind).add("age", holder.age).add("pid", holder.pid);
-        finding->fix = remedy_of(holder);
+        finding->fix = remedy_of(seen.server, holder);
     }
     judge.fine(format("the oldest snapshot is %s transactions old", count_text(oldest).c_str()));
 }

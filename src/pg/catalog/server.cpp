@@ -1,8 +1,7 @@
 #include "pg/catalog/server.hpp"
 
-#include <algorithm>
-
 #include "base/text.hpp"
+#include "observed/horizon.hpp"
 #include "pg/boundary.hpp"
 #include "pg/catalog/disk.hpp"
 #include "pg/catalog/standing.hpp"
@@ -110,36 +109,6 @@ void read_configuration_files(Server &server)
     });
 }
 
-// The five places from which an old snapshot or transaction can hold back VACUUM.
-void find_horizon(Server &server)
-{
-    for (const Session &session : server.sessions) {
-        const int64_t age = std::max(session.xid_age.value_or(0), session.xmin_age.value_or(0));
-        if (age > 0 && session.kind != "autovacuum worker" && session.kind != "walsender" && !session.ours)
-            server.horizon.push_back({"session",
-                                      base::format("pid %d (%s)", session.pid, session.user.c_str()), age,
-                                      session.pid, session.database, session.transaction_seconds});
-    }
-    for (const PreparedTransaction &prepared : server.prepared)
-        server.horizon.push_back(
-            {"prepared transaction", prepared.gid, prepared.age, 0, prepared.database, prepared.seconds});
-    for (const Slot &slot : server.slots) {
-        if (slot.xmin_age)
-            server.horizon.push_back({.kind = "replication slot", .name = slot.name, .age = *slot.xmin_age});
-        if (slot.catalog_xmin_age)
-            server.horizon.push_back({.kind = "replication slot (catalog)",
-                                      .name = slot.name,
-                                      .age = *slot.catalog_xmin_age,
-                                      .catalogs_only = true});
-    }
-    for (const Standby &standby : server.standbys)
-        if (standby.xmin_age)
-            server.horizon.push_back(
-                {.kind = "standby", .name = standby.name, .age = *standby.xmin_age, .pid = standby.pid});
-    std::stable_sort(server.horizon.begin(), server.horizon.end(),
-                     [](const HorizonHolder &a, const HorizonHolder &b) { return a.age > b.age; });
-}
-
 } // namespace
 
 void read_settings(Server &server)
@@ -189,7 +158,7 @@ Server read_server()
     server.multixact_member_bytes = multixact_member_bytes();
     server.memory_bytes = memory_bytes();
     read_configuration_files(server);
-    find_horizon(server);
+    server.horizon = observed::horizon_of(server);
     return server;
 }
 
