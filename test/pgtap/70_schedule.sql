@@ -91,6 +91,19 @@ SELECT results_eq($$SELECT severity, message FROM opsrunbook.findings(ARRAY['fai
 SELECT opsrunbook.unschedule('night''s work') \g /dev/null
 SELECT is_empty($$SELECT * FROM opsrunbook.findings(ARRAY['failed_jobs', 'scheduler_stopped'])$$, 'the scheduler is at work, and no job fails');
 
+-- What the scheduler knows of a job's last run survives the cleaning of the history.
+SELECT opsrunbook.run_once('purge', 'SELECT 1', now() - interval '40 days'), opsrunbook.schedule('monthly', '0 0 1 1 *', 'SELECT 1') \g /dev/null
+UPDATE opsrunbook.job SET since = now() - interval '500 days' WHERE name = 'monthly';
+SELECT pg_temp.plant('purge', now() - interval '40 days', 1, 'completed'), pg_temp.plant('monthly', now() - interval '450 days', 1, 'completed'),
+       pg_temp.plant('monthly', date_trunc('year', now()), 1, 'completed') \g /dev/null
+UPDATE opsrunbook.job_run SET finished_at = now() - interval '31 days' WHERE job_name IN ('purge', 'monthly');
+CREATE TEMPORARY TABLE before_cleanup AS SELECT name, next_run FROM opsrunbook.jobs WHERE name IN ('purge', 'monthly');
+SELECT is((SELECT next_run FROM before_cleanup WHERE name = 'purge'), NULL, 'a job that ran once has no next run');
+SELECT is(cleanup_maintenance_history(30), 1::bigint, 'of the old runs those go that a newer one follows');
+SELECT results_eq($$SELECT name, next_run FROM opsrunbook.jobs WHERE name IN ('purge', 'monthly') ORDER BY name$$, 'SELECT name, next_run FROM before_cleanup ORDER BY name', 'and no job runs again for it');
+SELECT opsrunbook.unschedule('purge'), opsrunbook.unschedule('monthly') \g /dev/null
+SELECT is(cleanup_maintenance_history(30), 2::bigint, 'the runs of a job that is gone all go');
+
 -- A job that verifies the data, and does not get to it.
 SELECT results_eq($$SELECT severity, message FROM opsrunbook.findings(ARRAY['amcheck_age'], true)$$,
     $$VALUES ('OK', 'nothing verifies this database that leaves a trace here; pg_amcheck does not')$$, 'without a job that calls amcheck there is nothing to judge');

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "maintenance/retention/policies.hpp"
 #include "maintenance/retention/runs.hpp"
+#include "maintenance/schedule/job_book.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
 #include "pg/procedure.hpp"
@@ -192,11 +193,7 @@ Value cleanup_maintenance_history(const pg::Arguments &arguments)
         removed += remove("DELETE FROM opsrunbook.retention_run r WHERE r.updated_at" + old + of("r.role") +
                           " AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE r.status = 'running'"
                           " AND a.pid = r.worker_pid AND a.backend_start = r.worker_started_at)");
-        // The history of the schedule, where there is one.
-        if (pg::query("SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass('opsrunbook.job_run')"
-                      " AND a.attname IN ('finished_at', 'role') AND NOT a.attisdropped")
-                .processed == 2)
-            removed += remove("DELETE FROM opsrunbook.job_run r WHERE r.finished_at" + old + of("r.role"));
+        removed += prune_runs(days, mine);
         return removed;
     });
 }

@@ -232,14 +232,18 @@ std::optional<Alert> alert_of(int64_t run_id)
     return Alert{base::format("job \"%s\" failed: %s", name.c_str(), message.c_str()), payload.text()};
 }
 
-// The newest run of a job tells when it ran last.
-void prune_runs(int days)
+// The newest run of a job is all that the scheduler knows of when it ran last.
+int64_t prune_runs(int64_t days, const Value &roles)
 {
-    pg::house_query(
-        "DELETE FROM opsrunbook.job_run r WHERE r.finished_at < now() - make_interval(days => $1::integer)"
-        " AND (NOT EXISTS (SELECT FROM opsrunbook.job j WHERE j.id = r.job_id)"
-        " OR EXISTS (SELECT FROM opsrunbook.job_run n WHERE n.job_id = r.job_id AND n.id > r.id))",
-        {days});
+    return static_cast<int64_t>(
+        pg::house_query(
+            "DELETE FROM opsrunbook.job_run r WHERE r.finished_at < now() - make_interval(days => "
+            "$1::integer)"
+            " AND ($2::text[] IS NULL OR r.role = ANY ($2::text[]))"
+            " AND (NOT EXISTS (SELECT FROM opsrunbook.job j WHERE j.id = r.job_id)"
+            " OR EXISTS (SELECT FROM opsrunbook.job_run n WHERE n.job_id = r.job_id AND n.id > r.id))",
+            {days, roles})
+            .processed);
 }
 
 void prune_runs_of(int64_t job_id, int rows)

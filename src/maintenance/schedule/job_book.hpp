@@ -56,7 +56,9 @@ struct Alert {
 };
 std::optional<Alert> alert_of(int64_t run_id);
 
-void prune_runs(int days);
+// Those that ended so long ago, but for the newest of each job that there is; how many.  roles: only theirs,
+// null: everybody's.
+int64_t prune_runs(int64_t days, const base::Value &roles = {});
 void prune_runs_of(int64_t job_id, int rows);
 
 } // namespace opsrunbook::maintenance
