@@ -45,6 +45,9 @@ void prepare_settings(bool keep_path)
         SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
     static constexpr const char *const settings[][2] = {
         {"statement_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+        {"transaction_timeout", "0"},
+#endif
         {"lock_timeout", "0"},
         {"idle_in_transaction_session_timeout", "0"},
         {"default_transaction_isolation", "read committed"},

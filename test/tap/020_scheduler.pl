@@ -87,6 +87,29 @@ my $before = $node->safe_psql('postgres', "SELECT count(*) FROM hits WHERE job =
 ok(wait_for($node, "SELECT count(*) > $before + 1 FROM hits WHERE job = 'often'"), 'the others go on');
 $node->safe_psql('postgres', "SELECT opsrunbook.unschedule('of alice'), opsrunbook.unschedule('of bob'), opsrunbook.unschedule('bad')");
 
+# What the database's sessions may take does not end the work: a job and a maintenance task of two seconds and more.
+my @timeouts = qw(statement_timeout lock_timeout idle_in_transaction_session_timeout);
+push @timeouts, 'transaction_timeout' if $node->safe_psql('postgres', 'SHOW server_version_num') >= 170000;
+$node->safe_psql('postgres', 'CREATE DATABASE hasty');
+$node->safe_psql('hasty', q{
+	CREATE EXTENSION opsrunbook;
+	CREATE TABLE slow (v int);
+	CREATE FUNCTION slow(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 FROM (SELECT pg_sleep(2)) s';
+	INSERT INTO slow SELECT 1;
+	CREATE INDEX slow_v ON slow (slow(v));
+	UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'slow_v'::regclass;
+});
+$node->safe_psql('hasty', join('', map { "ALTER DATABASE hasty SET $_ = '1s';" } @timeouts));
+$node->safe_psql('hasty', q{SELECT opsrunbook.run_once('patient', 'SELECT pg_sleep(2)'), opsrunbook.run_once('maintenance', 'CALL opsrunbook.run_maintenance()')});
+runs('patient', 'completed', 1, 'a job outlasts the timeouts of the database: ' . join(', ', @timeouts), 'hasty');
+ok(wait_for($node, "SELECT count(*) = 1 FROM opsrunbook.tasks WHERE kind = 'reindex' AND status = 'completed'", 't', 'hasty'), 'so does a maintenance task');
+SKIP:
+{
+	skip 'transaction_timeout came with PostgreSQL 17', 1 unless grep { $_ eq 'transaction_timeout' } @timeouts;
+	is($node->safe_psql('hasty', 'SHOW transaction_timeout'), '1s', 'transaction_timeout among them');
+}
+$node->safe_psql('postgres', 'DROP DATABASE hasty');
+
 # Databases and extensions go
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION opsrunbook; CREATE TABLE hits (n int)');
