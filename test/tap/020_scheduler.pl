@@ -158,6 +158,22 @@ ok( wait_for($node,
 
 $node->safe_psql('postgres', "SELECT opsrunbook.unschedule('follower'); SELECT opsrunbook.unschedule('often')");
 
+# Without a free slot for its worker, what was asked for by hand waits for one.
+my $narrow = new_node(
+	'narrow',
+	max_worker_processes => 3,    # the scheduler, its turn, and one job
+	max_logical_replication_workers => 0,
+	'opsrunbook.scheduler_naptime' => '1s');
+$narrow->safe_psql('postgres', "SELECT opsrunbook.run_once('long', 'SELECT pg_sleep(600)')");
+ok(wait_for($narrow, "SELECT count(*) = 1 FROM opsrunbook.job_runs WHERE status = 'running'"), 'a job has the last slot');
+$narrow->safe_psql('postgres', "SELECT opsrunbook.schedule('asked for', '0 0 1 1 *', 'SELECT 1'); SELECT opsrunbook.run_job_now('asked for')");
+ok(wait_for($narrow, 'SELECT last_value >= 3 FROM opsrunbook.job_run_id_seq'), 'the scheduler has tried to run another one, twice');
+is($narrow->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.job_runs WHERE job_name = 'asked for'"), '0', 'and could not');
+$narrow->safe_psql('postgres', "SELECT pg_terminate_backend(worker_pid) FROM opsrunbook.job_runs WHERE status = 'running'");
+ok(wait_for($narrow, "SELECT count(*) = 1 FROM opsrunbook.job_runs WHERE job_name = 'asked for' AND status = 'completed'"),
+	'it runs when there is one');
+$narrow->stop('fast');
+
 # Stopping and taking over
 $node->safe_psql('postgres', "SELECT opsrunbook.schedule('often', '1 second', 'INSERT INTO hits VALUES (''often'')')");
 $node->backup('base');

@@ -173,11 +173,13 @@ void write_passed_over(const BookedJob &job, base::Timestamp scheduled_for)
         {job.job.id, job.name, scheduled_for, job.role, job.command});
 }
 
-void forget_launch(int64_t run_id)
+void forget_launch(int64_t run_id, bool run_now)
 {
     pg::house_query(
-        "DELETE FROM opsrunbook.job_run WHERE id = $1 AND worker_pid IS NULL AND finished_at IS NULL",
-        {run_id});
+        "WITH forgotten AS (DELETE FROM opsrunbook.job_run WHERE id = $1 AND worker_pid IS NULL"
+        " AND finished_at IS NULL RETURNING job_id)"
+        " UPDATE opsrunbook.job SET run_now = true WHERE id IN (SELECT job_id FROM forgotten) AND $2",
+        {run_id, run_now});
 }
 
 void write_problem(const BookedJob &job)

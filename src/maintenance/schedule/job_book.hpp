@@ -36,7 +36,8 @@ struct RunEnd {
 };
 int64_t write_launch(const BookedJob &job, const Launch &launch);
 void write_passed_over(const BookedJob &job, base::Timestamp scheduled_for);
-void forget_launch(int64_t run_id); // no worker could be started
+// No worker could be started.  run_now: somebody asked for the run, and it is still to come.
+void forget_launch(int64_t run_id, bool run_now);
 void write_problem(const BookedJob &job);
 void write_run_end(int64_t run_id, const RunEnd &end);
 

@@ -43,6 +43,7 @@ void tell(const std::vector<int64_t> &runs)
 struct Starting {
     int64_t run_id;
     unsigned role;
+    bool run_now;
 };
 
 struct Turn {
@@ -96,7 +97,7 @@ void record(Turn &turn, const BookedJob &job, const Launch &launch)
     const int64_t run = write_launch(job, launch);
     const RoleNow role = role_now(job);
     if (role.refusal.empty()) {
-        turn.starting.push_back({run, role.oid});
+        turn.starting.push_back({run, role.oid, job.run_now});
         return;
     }
     write_run_end(run, {"failed", "28000", role.refusal});
@@ -174,7 +175,7 @@ void start(const Starting &starting, Turn &turn)
         return turn.look(pg::clock_now() + unclaimed_check);
     pg::worker_transaction([&starting] {
         if (pg::lock_house())
-            forget_launch(starting.run_id);
+            forget_launch(starting.run_id, starting.run_now);
     });
     turn.look(pg::clock_now() + slot_retry);
 }
