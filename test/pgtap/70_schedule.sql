@@ -154,6 +154,20 @@ SELECT throws_ok(format('SELECT opsrunbook.%s(%L)', f, 'nightly'), '42501', 'per
 SELECT throws_ok($$SELECT opsrunbook.schedule('nightly', '@daily', 'SELECT 1')$$, '42501', NULL, 'nor is it replaced');
 SELECT throws_ok($$UPDATE opsrunbook.job SET role = 'postgres'$$, '42501', NULL, 'and the table is nobody''s to write');
 RESET ROLE;
+
+-- The default schedule is the caller's, whoever has scheduled a job of such a name before.
+SELECT opsrunbook.schedule('opsrunbook retention', '@daily', 'SELECT 1') \g /dev/null
+SET LOCAL ROLE schedule_monitor;
+SELECT opsrunbook.schedule('opsrunbook nightly maintenance', '@daily', 'SELECT 1') \g /dev/null
+SELECT throws_ok('SELECT opsrunbook.enable_default_schedule()', '42501', 'permission denied for job "opsrunbook retention"', 'a superuser''s is not taken over');
+RESET ROLE;
+SELECT is(opsrunbook.enable_default_schedule(), 8, 'a superuser enables the default schedule');
+SELECT is((SELECT string_agg(DISTINCT role, ', ') FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook %'), current_user::text, 'and each of its jobs is his');
+SELECT results_eq($$SELECT k.role_oid FROM opsrunbook.job j JOIN opsrunbook.job_role k ON k.job_id = j.id WHERE j.name = 'opsrunbook nightly maintenance'$$,
+    'SELECT oid FROM pg_roles WHERE rolname = current_user', 'for good');
+SET LOCAL ROLE schedule_monitor;
+SELECT throws_ok($$SELECT opsrunbook.disable_job('opsrunbook nightly maintenance')$$, '42501', NULL, 'and no longer the other role''s');
+RESET ROLE;
 SELECT lives_ok($$SELECT opsrunbook.disable_job('mine')$$, 'a superuser may change any job');
 SELECT is((SELECT role FROM opsrunbook.jobs WHERE name = 'mine'), 'schedule_monitor', 'which stays its role''s');
 

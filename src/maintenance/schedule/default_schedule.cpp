@@ -65,6 +65,7 @@ base::Value enable_default_schedule(const pg::Arguments &arguments)
         job.command = standard.command;
         job.command.replace(job.command.find("%s"), 2, schema);
         job.timezone = timezone;
+        job.take_over = true;
         write_job(job);
         ++count;
     }

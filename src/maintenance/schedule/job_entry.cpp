@@ -122,6 +122,22 @@ void note_role(int64_t id)
         {id});
 }
 
+namespace {
+
+void take_over(const NewJob &job, const ExistingJob &existing)
+{
+    const std::string caller = pg::current_user_name();
+    if (existing.role != caller) {
+        pg::house_query("UPDATE opsrunbook.job SET role = $2 WHERE id = $1", {existing.id, caller});
+        pg::notice(format("job \"%s\" runs as role %s from now on; it was scheduled by role %s",
+                          job.name.c_str(), base::quote_identifier(caller).c_str(),
+                          base::quote_identifier(existing.role).c_str()));
+    }
+    note_role(existing.id);
+}
+
+} // namespace
+
 int64_t write_job(const NewJob &job)
 {
     require_valid(job);
@@ -145,6 +161,8 @@ int64_t write_job(const NewJob &job)
             " jitter_seconds = $11, enabled = $12, since = clock_timestamp(), problem = NULL, run_now = false"
             " WHERE name = $1",
             values);
+        if (job.take_over)
+            take_over(job, *existing);
     }
     else {
         pg::Parameters with_role = values;

@@ -15,6 +15,7 @@ struct NewJob {
     base::Value cron, run_at, timeout_seconds;
     int64_t max_retries = 0, retry_seconds = 60, jitter_seconds = 0;
     bool enabled = true;
+    bool take_over = false; // one of that name becomes the caller's, if he may change it
 };
 
 struct ExistingJob {

@@ -92,7 +92,7 @@ COMMENT ON FUNCTION opsrunbook.disable_job(text) IS 'keeps a job from running by
 
 CREATE FUNCTION opsrunbook.enable_default_schedule(timezone text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_enable_default_schedule';
-COMMENT ON FUNCTION opsrunbook.enable_default_schedule(text) IS 'schedules the runbooks'' own jobs as the calling role: maintenance at 3:00, queueing each hour, and so on; returns how many';
+COMMENT ON FUNCTION opsrunbook.enable_default_schedule(text) IS 'schedules the runbooks'' own jobs as the calling role: maintenance at 3:00, queueing each hour, and so on; those of these names that another role scheduled become a superuser''s who calls it; returns how many';
 
 CREATE FUNCTION opsrunbook.disable_default_schedule() RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_disable_default_schedule';
