@@ -163,6 +163,7 @@ my $narrow = new_node(
 	'narrow',
 	max_worker_processes => 3,    # the scheduler, its turn, and one job
 	max_logical_replication_workers => 0,
+	'opsrunbook.job_history_rows' => 10,
 	'opsrunbook.scheduler_naptime' => '1s');
 $narrow->safe_psql('postgres', "SELECT opsrunbook.run_once('long', 'SELECT pg_sleep(600)')");
 ok(wait_for($narrow, "SELECT count(*) = 1 FROM opsrunbook.job_runs WHERE status = 'running'"), 'a job has the last slot');
@@ -172,6 +173,31 @@ is($narrow->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.job_runs WHER
 $narrow->safe_psql('postgres', "SELECT pg_terminate_backend(worker_pid) FROM opsrunbook.job_runs WHERE status = 'running'");
 ok(wait_for($narrow, "SELECT count(*) = 1 FROM opsrunbook.job_runs WHERE job_name = 'asked for' AND status = 'completed'"),
 	'it runs when there is one');
+
+# What is remembered is bounded, also of jobs that never get as far as a worker, and jobs that are done are not kept for ever.
+$narrow->safe_psql('postgres', 'CREATE ROLE gone LOGIN; GRANT pg_monitor TO gone');
+$narrow->safe_psql('postgres', "SELECT opsrunbook.schedule('of gone', '1 second', 'SELECT 1', enabled => false)", extra_params => [ '-U', 'gone' ]);
+$narrow->safe_psql('postgres', q{
+	INSERT INTO opsrunbook.job_run (job_id, job_name, scheduled_for, attempt, reason, role, command, finished_at, status)
+		SELECT j.id, j.name, clock_timestamp() - interval '1 minute', 1, 'scheduled', j.role, j.command, clock_timestamp(), 'completed'
+		FROM opsrunbook.job j, generate_series(1, 30) WHERE j.name = 'of gone';
+	DROP ROLE gone;
+	SELECT opsrunbook.enable_job('of gone');
+});
+ok(wait_for($narrow, "SELECT count(*) > 0 FROM opsrunbook.job_runs WHERE job_name = 'of gone' AND status = 'failed'"), 'the job of a dropped role fails');
+is($narrow->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.job_runs WHERE job_name = 'of gone'"), '10', 'and no more of its runs are kept than of others');
+$narrow->safe_psql('postgres', "SELECT opsrunbook.unschedule('of gone')");
+$narrow->safe_psql('postgres', "SELECT opsrunbook.run_once('done', 'SELECT 1'), opsrunbook.run_once('failed', 'SELECT 1/0'), opsrunbook.run_once('given up', 'SELECT 1/0'), opsrunbook.run_once('awaited', 'SELECT 1'), opsrunbook.run_once('recent', 'SELECT 1')");
+ok(wait_for($narrow, "SELECT count(*) = 5 FROM opsrunbook.job_runs WHERE reason = 'run once' AND job_name NOT IN ('long', 'asked for') AND finished_at IS NOT NULL"), 'jobs run once');
+$narrow->safe_psql('postgres', q{
+	SELECT opsrunbook.schedule('follower', NULL, 'SELECT 1', after => 'awaited', enabled => false);
+	SELECT opsrunbook.disable_job('given up');
+	UPDATE opsrunbook.job SET run_at = run_at - interval '31 days' WHERE name IN ('done', 'failed', 'given up', 'awaited');
+	UPDATE opsrunbook.job_run SET scheduled_for = scheduled_for - interval '31 days', finished_at = finished_at - interval '31 days' WHERE job_name IN ('done', 'failed', 'given up', 'awaited');
+	SELECT opsrunbook.run_job_now('asked for');
+});
+ok(wait_for($narrow, "SELECT string_agg(name, ', ' ORDER BY name) = 'asked for, awaited, failed, follower, long, recent' FROM opsrunbook.jobs"),
+	'when their history has gone, so have they, but for what is an alert, what another job waits for');
 $narrow->stop('fast');
 
 # Stopping and taking over

@@ -234,6 +234,20 @@ std::optional<Alert> alert_of(int64_t run_id)
     return Alert{base::format("job \"%s\" failed: %s", name.c_str(), message.c_str()), payload.text()};
 }
 
+// Of a job that somebody changes at this moment the next turn decides.
+void remove_done_jobs(int days)
+{
+    pg::house_query("DELETE FROM opsrunbook.job WHERE id IN (SELECT j.id FROM opsrunbook.job j"
+                    " JOIN LATERAL (SELECT * FROM opsrunbook.job_run r WHERE r.job_id = j.id ORDER BY r.id "
+                    "DESC LIMIT 1) n ON true"
+                    " WHERE n.scheduled_for >= j.run_at AND NOT j.run_now"
+                    " AND n.finished_at < now() - make_interval(days => $1::integer)"
+                    " AND (n.status <> 'failed' OR NOT j.enabled)"
+                    " AND NOT EXISTS (SELECT FROM opsrunbook.job a WHERE a.after_job = j.id) FOR UPDATE OF j "
+                    "SKIP LOCKED)",
+                    {days});
+}
+
 // The newest run of a job is all that the scheduler knows of when it ran last.
 int64_t prune_runs(int64_t days, const Value &roles)
 {

@@ -57,6 +57,9 @@ struct Alert {
 };
 std::optional<Alert> alert_of(int64_t run_id);
 
+// Jobs that were to run once, and did so long ago.  One that failed stays, as the alert that it is, until it
+// is disabled.
+void remove_done_jobs(int days);
 // Those that ended so long ago, but for the newest of each job that there is; how many.  roles: only theirs,
 // null: everybody's.
 int64_t prune_runs(int64_t days, const base::Value &roles = {});

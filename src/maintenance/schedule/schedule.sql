@@ -72,7 +72,7 @@ COMMENT ON FUNCTION opsrunbook.schedule(text, text, text, text, text, integer, i
 
 CREATE FUNCTION opsrunbook.run_once(name text, command text, at timestamptz DEFAULT pg_catalog.now()) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_run_once';
-COMMENT ON FUNCTION opsrunbook.run_once(text, text, timestamptz) IS 'runs a statement once, as the calling role; returns the job''s id';
+COMMENT ON FUNCTION opsrunbook.run_once(text, text, timestamptz) IS 'runs a statement once, as the calling role; the job goes when its run is older than opsrunbook.job_history_days, one that failed when it is disabled, too; returns the job''s id';
 
 CREATE FUNCTION opsrunbook.run_job_now(name text) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_run_job_now';

@@ -51,6 +51,7 @@ struct Turn {
     std::optional<Timestamp> look_at;
     std::vector<Starting> starting;
     std::vector<int64_t> failed;
+    std::vector<int64_t> written; // jobs with a new run
 
     void look(Timestamp at)
     {
@@ -95,6 +96,7 @@ RoleNow role_now(const BookedJob &job)
 void record(Turn &turn, const BookedJob &job, const Launch &launch)
 {
     const int64_t run = write_launch(job, launch);
+    turn.written.push_back(job.job.id);
     const RoleNow role = role_now(job);
     if (role.refusal.empty()) {
         turn.starting.push_back({run, role.oid, job.run_now});
@@ -132,6 +134,7 @@ void decide(Turn &turn)
 {
     const pg::SchedulerSettings settings = pg::scheduler_settings();
     turn.failed = end_crashed_runs();
+    remove_done_jobs(settings.job_history_days);
     prune_runs(settings.job_history_days);
     std::vector<BookedJob> jobs = read_jobs();
     std::map<int64_t, BookedJob *> by_id;
@@ -146,8 +149,10 @@ void decide(Turn &turn)
         by_id[problem.job]->problem = problem.problem;
     note_problems(jobs);
 
-    for (const PassedOver &passed : due.passed_over)
+    for (const PassedOver &passed : due.passed_over) {
         write_passed_over(*by_id[passed.job], passed.scheduled_for);
+        turn.written.push_back(passed.job);
+    }
     for (const Launch &launch : due.launch)
         record(turn, *by_id[launch.job], launch);
     for (const int64_t id : due.timed_out)
@@ -160,6 +165,9 @@ void decide(Turn &turn)
         if (job.worker_unknown)
             turn.look(now + unclaimed_check);
     }
+    // Here, where every run is written down, also one that never gets a worker.
+    for (const int64_t job : turn.written)
+        prune_runs_of(job, settings.job_history_rows);
     if (due.wake_at)
         turn.look(*due.wake_at);
 }
@@ -235,10 +243,8 @@ void run_job(const pg::WorkerRequest &request)
     // A cancellation that came too late for the command may hit this transaction instead.
     for (int attempt = 0; attempt < 3; ++attempt)
         if (!pg::worker_transaction([&] {
-                if (!pg::lock_house())
-                    return;
-                write_run_end(request.run_id, end);
-                prune_runs_of(run->job_id, pg::scheduler_settings().job_history_rows);
+                if (pg::lock_house())
+                    write_run_end(request.run_id, end);
             }))
             break;
     tell({request.run_id});
