@@ -91,6 +91,13 @@ void execute_top_level(const char *sql)
     MemoryContextDelete(memory);
 }
 
+// An error context callback, its argument the hint.
+void hint_at_syntax_error(void *hint)
+{
+    if (geterrcode() == ERRCODE_SYNTAX_ERROR && *static_cast<const char *>(hint))
+        errhint("%s", static_cast<const char *>(hint));
+}
+
 ServerError error_of(const Failure &failure)
 {
     return {unpack_sql_state(failure.sqlstate), failure.message, failure.detail, failure.hint};
@@ -201,12 +208,16 @@ std::optional<ServerError> run_statement(const std::string &sql, int lock_timeou
     return error;
 }
 
-void require_single_statement(const std::string &sql)
+void require_single_statement(const std::string &sql, const std::string &hint)
 {
-    const char *const text = sql.c_str();
+    const char *const text = sql.c_str(), *const advice = hint.c_str();
     bool transaction = false;
-    const int count = call([text, &transaction] {
+    const int count = call([text, advice, &transaction] {
+        ErrorContextCallback context = {error_context_stack, hint_at_syntax_error,
+                                        const_cast<char *>(advice)};
+        error_context_stack = &context;
         List *const parsed = pg_parse_query(text);
+        error_context_stack = context.previous;
         if (list_length(parsed) == 1)
             transaction = IsA(linitial_node(RawStmt, parsed)->stmt, TransactionStmt);
         return list_length(parsed);

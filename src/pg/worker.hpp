@@ -74,8 +74,9 @@ std::optional<ServerError> worker_transaction(const std::function<void()> &body)
 std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms,
                                          double timeout_seconds = 0);
 
-// 22023 unless the text is one statement, and not one that begins or ends a transaction.
-void require_single_statement(const std::string &sql);
+// 22023 unless the text is one statement, and not one that begins or ends a transaction.  The hint is for
+// what is no SQL at all.
+void require_single_statement(const std::string &sql, const std::string &hint = {});
 
 // Inside a worker only.  One operation a relation at a time, whoever runs it: false when another worker is at
 // it. Held until unlock_relation_task() or the end of the process.

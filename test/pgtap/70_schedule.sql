@@ -35,6 +35,17 @@ SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELECT 1; SELECT
 SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', ' ')$$, '22023', NULL, 'no statement');
 SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'COMMIT')$$, '22023', NULL, 'a transaction''s end');
 SELECT throws_ok($$SELECT opsrunbook.schedule('bad', '@daily', 'SELEC 1')$$, '42601', NULL, 'not SQL');
+CREATE FUNCTION pg_temp.hint_for(command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE hint text;
+BEGIN
+    PERFORM opsrunbook.schedule('bad', '@daily', command);
+    RETURN 'accepted';
+EXCEPTION WHEN others THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN hint;
+END$$;
+SELECT is(pg_temp.hint_for('maintenence'), 'A command is one SQL statement, or one of these: alerts, maintenance, maintenance queue, statistics, verification, retention, orphaned objects, index usage, storage sizes, history cleanup.', 'what is no SQL gets the list of task types');
+SELECT is(pg_temp.hint_for('COMMIT'), 'Put several statements into a procedure or a DO block.', 'what is SQL does not');
 SELECT is((SELECT count(*) FROM opsrunbook.jobs), 1::bigint, 'what was refused changed nothing');
 SELECT is((SELECT count(*) FROM opsrunbook.list_jobs()), 1::bigint, 'list_jobs() is what the view shows');
 
@@ -137,6 +148,25 @@ SELECT is((SELECT extract(hour FROM next_run AT TIME ZONE 'UTC')::int FROM opsru
 SELECT is(opsrunbook.enable_default_schedule('UTC'), 8, 'a second call changes nothing');
 SELECT is(opsrunbook.disable_default_schedule(), 8, 'and away with it');
 SELECT is((SELECT count(*) FROM opsrunbook.jobs WHERE name LIKE 'opsrunbook%'), 0::bigint, 'all of it');
+
+-- Task types instead of statements
+SELECT opsrunbook.schedule(type, '@daily', type) FROM unnest(ARRAY['alerts', 'maintenance', 'maintenance queue', 'statistics', 'verification',
+    'retention', 'orphaned objects', 'index usage', 'storage sizes', 'history cleanup', 'analyze']) type \g /dev/null
+SELECT opsrunbook.run_once('once by type', 'statistics', now() + interval '1 hour') \g /dev/null
+SELECT results_eq($$SELECT name, left(command, 70) FROM opsrunbook.jobs WHERE name NOT IN ('nightly', 'later') ORDER BY name COLLATE "C"$$, $q$VALUES
+    ('alerts', 'SELECT opsrunbook.observe_alerts()'),
+    ('analyze', 'analyze'),
+    ('history cleanup', 'SELECT public.cleanup_maintenance_history(30)'),
+    ('index usage', 'SELECT public.update_index_usage()'),
+    ('maintenance', 'CALL opsrunbook.run_maintenance()'),
+    ('maintenance queue', 'SELECT public.auto_schedule_maintenance()'),
+    ('once by type', 'SELECT public.update_table_statistics()'),
+    ('orphaned objects', 'SELECT count(*) FROM public.cleanup_orphaned_images()'),
+    ('retention', 'CALL opsrunbook.run_retention()'),
+    ('statistics', 'SELECT public.update_table_statistics()'),
+    ('storage sizes', 'SELECT opsrunbook.record_storage_sizes()'),
+    ('verification', 'DO $' || '$DECLARE relation oid; parts bigint; damaged bigint := 0; BEGIN FO')$q$, 'the name of a task type stands for its statement, what is SQL for itself');
+SELECT opsrunbook.unschedule(name) FROM opsrunbook.jobs WHERE name NOT IN ('nightly', 'later') \g /dev/null
 
 -- Rights
 CREATE ROLE schedule_nobody;

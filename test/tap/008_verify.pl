@@ -136,5 +136,16 @@ one('DROP TABLE lost');
 verified_by_call();
 is(one('SELECT count(*) FROM opsrunbook.verified v WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.relation)'), 0, 'a table that is gone is forgotten');
 
+# A job of the type verification: all tables, the catalogs too, and damage makes it fail.
+one("SELECT opsrunbook.schedule('all', '\@yearly', 'verification'), opsrunbook.run_job_now('all')");
+my $runs = "SELECT status, sqlstate, message FROM opsrunbook.job_runs WHERE job_name = 'all' AND finished_at IS NOT NULL ORDER BY run_id DESC LIMIT 1";
+ok(wait_for($node, $runs, 'completed||done'), 'a job verifies all');
+is(one("SELECT count(*) FROM pg_class c WHERE relkind IN ('r', 'm') AND NOT EXISTS (SELECT FROM opsrunbook.verified v WHERE v.relation = c.oid AND v.damage IS NULL)"),
+	0, 'each table, and none is damaged');
+one(q{CREATE OR REPLACE FUNCTION fickle(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.btint4cmp($1, $2)'});
+one("SELECT opsrunbook.run_job_now('all')");
+ok(wait_for($node, $runs, 'failed|XX001|damaged relations: 1'), 'and fails when one is damaged');
+is(verdict('verification_failed'), 'CRITICAL', 'which is remembered');
+
 $node->stop;
 done_testing();

@@ -3,6 +3,7 @@
 #include "base/cron.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "maintenance/schedule/task_types.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
 #include "pg/role.hpp"
@@ -66,7 +67,8 @@ void require_valid(const NewJob &job)
     require_range("jitter_seconds", job.jitter_seconds, 0, longest_seconds);
     if (!job.timeout_seconds.is_null())
         require_range("timeout_seconds", job.timeout_seconds.integer(), 1, 2'000'000);
-    pg::require_single_statement(job.command);
+    pg::require_single_statement(job.command, format("A command is one SQL statement, or one of these: %s.",
+                                                     task_type_names().c_str()));
 }
 
 } // namespace

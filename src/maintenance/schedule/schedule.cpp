@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "maintenance/schedule/job_entry.hpp"
 #include "maintenance/schedule/state.hpp"
+#include "maintenance/schedule/task_types.hpp"
 #include "pg/database.hpp"
 #include "pg/role.hpp"
 #include "pg/scheduler.hpp"
@@ -30,6 +31,13 @@ std::string required(const pg::Arguments &arguments, int number, const char *wha
     return arguments.text(number);
 }
 
+std::string command(const pg::Arguments &arguments, int number)
+{
+    const std::string given = required(arguments, number, "command");
+    const std::string statement = statement_of_type(given);
+    return statement.empty() ? given : statement;
+}
+
 ExistingJob own_job(const pg::Arguments &arguments)
 {
     const std::string name = required(arguments, 0, "name");
@@ -48,7 +56,7 @@ base::Value schedule(const pg::Arguments &arguments)
     NewJob job;
     job.name = required(arguments, 0, "name");
     job.cron = arguments.value(1);
-    job.command = required(arguments, 2, "command");
+    job.command = command(arguments, 2);
     job.timezone = arguments.is_null(3) ? pg::session_time_zone_name() : arguments.text(3);
     job.missed = arguments.is_null(4) ? "run_once" : arguments.text(4);
     job.max_retries = arguments.integer(5);
@@ -66,7 +74,7 @@ base::Value run_once(const pg::Arguments &arguments)
 {
     NewJob job;
     job.name = required(arguments, 0, "name");
-    job.command = required(arguments, 1, "command");
+    job.command = command(arguments, 1);
     job.run_at = arguments.value(2);
     if (job.run_at.is_null())
         job.run_at = pg::clock_now();

@@ -68,11 +68,11 @@ CREATE FUNCTION opsrunbook.schedule(name text, cron text, command text, timezone
     jitter_seconds integer DEFAULT 0, after text DEFAULT NULL, enabled boolean DEFAULT true) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_schedule';
 COMMENT ON FUNCTION opsrunbook.schedule(text, text, text, text, text, integer, integer, integer, integer, text, boolean) IS
-    'runs a statement by five cron fields, a nickname (@daily) or an interval (30 seconds), or each time that the job "after" has succeeded (cron null); as the calling role, in this database; an own job of that name is replaced; timezone null: the session''s; missed: skip, run_once or run_all; what happens where clocks change, see opsrunbook.next_runs(); returns the job''s id';
+    'runs a statement, or work given by its type (alerts, maintenance, maintenance queue, statistics, verification, retention, orphaned objects, index usage, storage sizes, history cleanup), by five cron fields, a nickname (@daily) or an interval (30 seconds), or each time that the job "after" has succeeded (cron null); as the calling role, in this database; an own job of that name is replaced; timezone null: the session''s; missed: skip, run_once or run_all; what happens where clocks change, see opsrunbook.next_runs(); returns the job''s id';
 
 CREATE FUNCTION opsrunbook.run_once(name text, command text, at timestamptz DEFAULT pg_catalog.now()) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_run_once';
-COMMENT ON FUNCTION opsrunbook.run_once(text, text, timestamptz) IS 'runs a statement once, as the calling role; the job goes when its run is older than opsrunbook.job_history_days, one that failed when it is disabled, too; returns the job''s id';
+COMMENT ON FUNCTION opsrunbook.run_once(text, text, timestamptz) IS 'runs a statement, or work given by its type as for opsrunbook.schedule(), once, as the calling role; the job goes when its run is older than opsrunbook.job_history_days, one that failed when it is disabled, too; returns the job''s id';
 
 CREATE FUNCTION opsrunbook.run_job_now(name text) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_run_job_now';
