@@ -76,7 +76,9 @@ TableNeeds needs_of(const observed::Table &table, const observed::VacuumOptions 
                          settings.multixact_freeze_max_age);
     const auto dead = static_cast<double>(counters.dead_rows);
     const auto inserted = static_cast<double>(counters.inserted_since_vacuum);
-    needs.vacuum_freeze = relation.xid_age > freeze_age || relation.mxid_age > multi_age;
+    needs.freeze_xids = relation.xid_age > freeze_age;
+    needs.freeze_multixacts = relation.mxid_age > multi_age;
+    needs.vacuum_freeze = needs.freeze_xids || needs.freeze_multixacts;
     needs.vacuum_dead = dead > needs.vacuum_trigger;
     needs.vacuum_inserts = needs.insert_trigger >= 0 && inserted > needs.insert_trigger;
     needs.vacuum_excess =

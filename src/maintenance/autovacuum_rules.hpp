@@ -25,7 +25,9 @@ struct TableNeeds {
     bool autovacuum_enabled = true; // for this table: server's setting and storage parameter
     bool vacuum_dead = false;       // due because of dead rows
     bool vacuum_inserts = false;    // due because of inserted rows
-    bool vacuum_freeze = false;     // due because of transaction-id age
+    bool freeze_xids = false;       // due because of transaction-id age
+    bool freeze_multixacts = false; // due because of multixact age
+    bool vacuum_freeze = false;     // due because of either
     bool analyze = false;
     bool never_analyzed = false; // rows, and no statistics at all
     // How far past its trigger the worst of the counts is, as a share of the count: 0.25 when a quarter of

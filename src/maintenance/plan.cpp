@@ -29,8 +29,8 @@ constexpr int32_t pages_cleaned_for_any_dead_row = 1024;
 // What plans made with stale statistics read too much, of what is read of the table, if all of it changed.
 constexpr double misled_share = 0.25;
 // Freezing ignores windows when an eighth of the distance to the forced stop is used up beyond where
-// autovacuum starts by itself.
-constexpr double emergency_xid_age = 0.25 * 2147483648.0;
+// autovacuum starts by itself.  Of multixacts there are as many as of transaction ids.
+constexpr double emergency_age = 0.25 * 2147483648.0;
 
 // What a table and its TOAST table need together: VACUUM takes both.
 struct Need {
@@ -41,6 +41,7 @@ struct Need {
     bool freeze = false;
     bool inserts = false;
     bool emergency = false;
+    int32_t xid_age = 0, mxid_age = 0; // the greatest that is due for freezing; 0: none
 };
 
 void join(Need &need, const Table &part, const TableNeeds &needs)
@@ -53,7 +54,11 @@ void join(Need &need, const Table &part, const TableNeeds &needs)
                          (dead > 0 && part.relation.pages <= pages_cleaned_for_any_dead_row);
     need.freeze = need.freeze || needs.vacuum_freeze;
     need.inserts = need.inserts || needs.vacuum_inserts;
-    need.emergency = need.emergency || (needs.vacuum_freeze && part.relation.xid_age > emergency_xid_age);
+    if (needs.freeze_xids)
+        need.xid_age = std::max(need.xid_age, part.relation.xid_age);
+    if (needs.freeze_multixacts)
+        need.mxid_age = std::max(need.mxid_age, part.relation.mxid_age);
+    need.emergency = std::max(need.xid_age, need.mxid_age) > emergency_age;
 }
 
 Work work_of(TaskKind kind, const Table &table, double index_bytes)
@@ -74,9 +79,12 @@ Work work_of(TaskKind kind, const Table &table, double index_bytes)
 std::string vacuum_reason(const Need &need)
 {
     std::vector<std::string> reasons;
-    if (need.freeze)
-        reasons.push_back(format("its oldest transaction is %s transactions old",
-                                 count_text(need.table->relation.xid_age).c_str()));
+    if (need.xid_age > 0)
+        reasons.push_back(
+            format("its oldest transaction is %s transactions old", count_text(need.xid_age).c_str()));
+    if (need.mxid_age > 0)
+        reasons.push_back(
+            format("its oldest multixact is %s multixacts old", count_text(need.mxid_age).c_str()));
     if (need.dead_worth_it)
         reasons.push_back(base::plural(need.dead, "dead row"));
     if (need.inserts)

@@ -212,6 +212,44 @@ TEST(Plan, FreezeAndEmergency)
     }
 }
 
+TEST(Plan, MultixactsAreAnEmergencyLikeTransactionIds)
+{
+    struct Case {
+        int32_t age;
+        const char *command;
+        bool emergency;
+    };
+    for (const Case &one :
+         {Case{400000000, "", false}, Case{400000001, "VACUUM (FREEZE) public.locked", false},
+          Case{536870912, "VACUUM (FREEZE) public.locked", false},
+          Case{536870913, "VACUUM (FREEZE, INDEX_CLEANUP off) public.locked", true}}) {
+        Database database;
+        database.table(100, "locked").relation.mxid_age = one.age;
+        const auto tasks = database.plan();
+        ASSERT_EQ(tasks.size(), *one.command ? 1U : 0U) << one.age;
+        if (!*one.command)
+            continue;
+        EXPECT_EQ(tasks[0].command, one.command);
+        EXPECT_EQ(tasks[0].emergency, one.emergency) << one.age;
+    }
+}
+
+TEST(Plan, TheReasonNamesTheAgesThatAreDue)
+{
+    Database database;
+    database.table(100, "documents").relation.xid_age = 150000000; // not due
+    observed::Table &toast = database.toast_of(100, 101);
+    toast.relation.xid_age = 250000000;
+    toast.relation.mxid_age = 300000000; // not due
+    EXPECT_EQ(database.plan().at(0).reason, "its oldest transaction is 250,000,000 transactions old");
+    database.relations.tables[0].relation.mxid_age = 1900000000;
+    EXPECT_EQ(database.plan().at(0).reason,
+              "its oldest transaction is 250,000,000 transactions old, its oldest multixact is "
+              "1,900,000,000 multixacts old");
+    database.relations.tables[1].relation.xid_age = 1000;
+    EXPECT_EQ(database.plan().at(0).reason, "its oldest multixact is 1,900,000,000 multixacts old");
+}
+
 TEST(Plan, AnOldToastTableIsFrozenThroughItsOwner)
 {
     Database database;
