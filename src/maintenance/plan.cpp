@@ -68,8 +68,11 @@ Work work_of(TaskKind kind, const Table &table, double index_bytes)
     work.relation = table.relation.oid;
     work.heap_bytes = heap_bytes(table);
     // The catalog has the pages all-visible at the last VACUUM; each row that died since may have spoilt one.
-    const double visible = std::min(table.relation.all_visible_pages, table.relation.pages) -
-                           static_cast<double>(table.counters.dead_rows);
+    // FREEZE reads those too, unless they are all-frozen, which is not known here.
+    const double visible = kind == TaskKind::vacuum_freeze
+                               ? 0
+                               : std::min(table.relation.all_visible_pages, table.relation.pages) -
+                                     static_cast<double>(table.counters.dead_rows);
     work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - std::max(0.0, visible) * page_bytes);
     work.index_bytes = index_bytes;
     work.dead_rows = static_cast<double>(table.counters.dead_rows);

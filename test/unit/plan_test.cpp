@@ -529,6 +529,17 @@ TEST(Plan, TheWorkCountsSpoiltPagesAndTheSample)
     }
 }
 
+TEST(Plan, FreezeReadsThePagesThatAreAllVisible)
+{
+    constexpr double heap = 20000 * 8192.0;
+    Database database;
+    database.table(100, "append_only").relation.xid_age = 250000000;
+    const PlannedTask task = database.plan().at(0);
+    EXPECT_EQ(task.work.kind, TaskKind::vacuum_freeze);
+    EXPECT_EQ(task.work.heap_bytes_to_scan, heap);
+    EXPECT_GE(task.benefit, heap / 4);
+}
+
 TEST(PlanVerification, WhatIsDueAndInWhichOrder)
 {
     Database database;
