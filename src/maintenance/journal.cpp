@@ -42,7 +42,7 @@ std::vector<PendingTask> pending_tasks()
 {
     // A run is at work while its planning worker or one that started a task of it lives.
     const pg::Result rows =
-        pg::house_query("SELECT t.task_id, t.kind, t.relation, t.object_name, t.command,"
+        pg::house_query("SELECT t.task_id, t.kind, t.relation, t.object_name, t.command, t.role,"
                         " (SELECT count(*) FROM opsrunbook.run_task d WHERE d.task_id = t.task_id "
                         "AND d.position IS NULL) AS waited"
                         " FROM opsrunbook.tasks t WHERE t.status = 'pending' AND NOT EXISTS ("
@@ -55,7 +55,7 @@ std::vector<PendingTask> pending_tasks()
         tasks.push_back({rows.at(r, "task_id").integer(), rows.at(r, "kind").text(),
                          static_cast<uint32_t>(rows.at(r, "relation").integer()),
                          rows.at(r, "object_name").text(), rows.at(r, "command").text(),
-                         static_cast<int>(rows.at(r, "waited").integer())});
+                         static_cast<int>(rows.at(r, "waited").integer()), rows.at(r, "role").text()});
     return tasks;
 }
 

@@ -25,6 +25,7 @@ struct PendingTask {
     uint32_t relation;
     std::string object, command;
     int windows_waited; // runs that have carried it over
+    std::string role;   // that queued it
 };
 std::vector<PendingTask> pending_tasks();
 

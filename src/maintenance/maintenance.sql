@@ -132,7 +132,7 @@ COMMENT ON FUNCTION @extschema@.get_maintenance_status() IS 'how many maintenanc
 
 CREATE FUNCTION @extschema@.auto_schedule_maintenance() RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_auto_schedule_maintenance';
-COMMENT ON FUNCTION @extschema@.auto_schedule_maintenance() IS 'queues what needs maintenance for the next run; returns how many tasks it queued, 0 when nothing is needed or all is queued already';
+COMMENT ON FUNCTION @extschema@.auto_schedule_maintenance() IS 'queues what needs maintenance for the next run of the calling role or of a superuser; returns how many tasks it queued, 0 when nothing is needed or all is queued already';
 
 CREATE FUNCTION @extschema@.optimize_database() RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_optimize_database';

@@ -31,7 +31,10 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
                                const pg::WorkerRequest &request)
 {
     const std::vector<PastRun> history = past_runs();
+    // The queue of others is not the caller's to take from, nor to judge.
     std::vector<PendingTask> pending = pending_tasks();
+    if (!pg::is_superuser())
+        std::erase_if(pending, [](const PendingTask &task) { return !pg::has_privileges_of(task.role); });
     std::vector<Listed> listed;
     for (PlannedTask &task : observed_plan(relations, server, static_cast<TaskFilter>(request.only),
                                            request.verify_interval_days)) {
@@ -43,8 +46,10 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
             return other.relation == task.relation && other.command == task.command;
         });
         if (same != pending.end()) {
-            entry.id = same->id;
-            entry.windows_waited = same->windows_waited;
+            if (entry.permitted) { // otherwise it waits for somebody who may
+                entry.id = same->id;
+                entry.windows_waited = same->windows_waited;
+            }
             pending.erase(same);
         }
         entry.task = std::move(task);

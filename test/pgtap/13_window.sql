@@ -27,4 +27,42 @@ SELECT is((SELECT count(*) FROM opsrunbook.tasks t JOIN first_night f USING (tas
     (SELECT count(*) FROM first_night WHERE status = 'pending'), 'as the same tasks');
 SELECT is((SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE relname ~ '^t\d+$'), 0::numeric, 'and no dead row is left');
 
+-- What one role has queued, the run of another neither does, nor ends, nor judges.
+CREATE ROLE queue_monitor;
+GRANT pg_monitor TO queue_monitor;
+DELETE FROM t1 WHERE id % 3 = 0;
+DELETE FROM t2 WHERE id % 3 = 0;
+SELECT pg_stat_force_next_flush() \g /dev/null
+CREATE TEMP TABLE queued AS SELECT auto_schedule_maintenance() AS tasks;
+SELECT is((SELECT tasks FROM queued), 2, 'a superuser queues two tasks');
+CREATE TEMP TABLE superusers AS SELECT * FROM opsrunbook.tasks WHERE status = 'pending';
+VACUUM (ANALYZE) t2;
+ALTER TABLE t3 OWNER TO queue_monitor;
+DELETE FROM t3 WHERE id % 3 = 0;
+SELECT pg_stat_force_next_flush() \g /dev/null
+SET ROLE queue_monitor;
+SELECT results_eq('SELECT object_name, status FROM run_automated_maintenance() ORDER BY 1', $$VALUES ('public.t1', 'skipped'), ('public.t3', 'completed')$$,
+    'a monitor''s run does its own table and skips the other');
+RESET ROLE;
+SELECT results_eq('SELECT t.object_name, t.status FROM superusers s JOIN opsrunbook.tasks t USING (task_id) ORDER BY 1', $$VALUES ('public.t1', 'pending'), ('public.t2', 'pending')$$,
+    'the superuser''s queue is as it was');
+SELECT count(*) FROM run_automated_maintenance() \g /dev/null
+SELECT results_eq('SELECT t.object_name, t.status FROM superusers s JOIN opsrunbook.tasks t USING (task_id) ORDER BY 1', $$VALUES ('public.t1', 'completed'), ('public.t2', 'skipped')$$,
+    'until a run of its own');
+-- A role that has lost a table leaves its task to those who may do it.
+DELETE FROM t3 WHERE id % 5 = 0;
+SELECT pg_stat_force_next_flush() \g /dev/null
+SET ROLE queue_monitor;
+SELECT auto_schedule_maintenance() \g /dev/null
+RESET ROLE;
+ALTER TABLE t3 OWNER TO CURRENT_USER;
+SET ROLE queue_monitor;
+SELECT count(*) FROM run_automated_maintenance() \g /dev/null
+RESET ROLE;
+SELECT is((SELECT string_agg(format('%s %s', role, status), ', ') FROM opsrunbook.tasks WHERE object_name = 'public.t3' AND status = 'pending'),
+    'queue_monitor pending', 'a role that has lost a table leaves its task in the queue');
+DROP ROLE queue_monitor;
+SELECT is((SELECT string_agg(status, ', ') FROM run_automated_maintenance() WHERE object_name = 'public.t3'), 'completed', 'where a superuser''s run finds it, though the role is gone');
+SELECT is_empty($$SELECT * FROM opsrunbook.tasks WHERE status = 'pending'$$, 'and nothing waits any more');
+
 SELECT * FROM finish();
