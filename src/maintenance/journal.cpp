@@ -137,7 +137,8 @@ std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, const Sh
             " AND (t.emergency OR NOT EXISTS (SELECT FROM opsrunbook.run w WHERE w.id = r.run_id"
             " AND clock_timestamp() > w.started_at + w.window_seconds * interval '1 second'))"
             " AND NOT EXISTS (" +
-                others_at_the_table + ") ORDER BY s.attempt NULLS FIRST, r.position LIMIT 1",
+                others_at_the_table +
+                ") ORDER BY s.attempt NULLS FIRST, r.position LIMIT 1 FOR NO KEY UPDATE OF t SKIP LOCKED",
             {request.run_id, share.background, share.emergency_only});
         if (next.empty())
             return std::nullopt;
@@ -153,6 +154,8 @@ std::optional<ClaimedTask> claim_task(const pg::WorkerRequest &request, const Sh
             "worker_started_at, bytes_before, dead_rows_before)"
             " SELECT $1, $2::int4, $3, a.pid, a.backend_start, $4, $5 FROM pg_stat_activity a WHERE "
             "a.pid = pg_backend_pid()"
+            " AND NOT EXISTS (SELECT FROM opsrunbook.task_end e WHERE e.task_id = $1"
+            " AND e.attempt = $2::int4 - 1 AND e.retry_at IS NULL)"
             " ON CONFLICT DO NOTHING RETURNING task_id",
             {task.id, task.attempt, request.run_id, before.bytes, before.dead_rows});
         if (!started.empty())
@@ -211,6 +214,32 @@ void write_end(int64_t task_id, int attempt, uint32_t relation, const TaskEnd &e
         "ON CONFLICT DO NOTHING",
         {task_id, attempt, end.status, end.retry_seconds ? Value(*end.retry_seconds) : Value(),
          text_or_null(end.sqlstate), end.message, after.bytes, after.dead_rows});
+}
+
+bool end_waiting(int64_t task_id, uint32_t relation, const TaskEnd &end)
+{
+    // Whoever claims the task locks it, too: what is read after this is what stays.
+    pg::house_query("SELECT FROM opsrunbook.task WHERE id = $1 FOR NO KEY UPDATE", {task_id});
+    const pg::Result waiting = pg::as_house_owner([task_id] {
+        return pg::query_latest(
+            "SELECT s.attempt::int8 FROM (SELECT coalesce(max(x.attempt), 0) AS attempt"
+            " FROM opsrunbook.task_start x WHERE x.task_id = $1) s LEFT JOIN opsrunbook.task_end e"
+            " ON e.task_id = $1 AND e.attempt = s.attempt"
+            " WHERE e.retry_at IS NOT NULL OR (s.attempt = 0 AND e.task_id IS NULL)",
+            {task_id});
+    });
+    if (waiting.empty())
+        return false;
+    const Measured after = measure(relation);
+    return !pg::house_query("INSERT INTO opsrunbook.task_end AS e (task_id, attempt, status, sqlstate, "
+                            "message, bytes_after, dead_rows_after) VALUES ($1, $2::int4, $3, $4, $5, $6, $7)"
+                            " ON CONFLICT (task_id, attempt) DO UPDATE SET status = excluded.status,"
+                            " retry_at = NULL, finished_at = excluded.finished_at, sqlstate = "
+                            "excluded.sqlstate, message = excluded.message"
+                            " WHERE e.retry_at IS NOT NULL RETURNING e.task_id",
+                            {task_id, waiting.at(0, size_t{0}), end.status, text_or_null(end.sqlstate),
+                             end.message, after.bytes, after.dead_rows})
+                .empty();
 }
 
 Measured measure(uint32_t relation)

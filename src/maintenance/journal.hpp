@@ -68,6 +68,9 @@ struct TaskEnd {
     std::optional<double> retry_seconds; // after which it is tried again; nothing: it has ended
 };
 void write_end(int64_t task_id, int attempt, uint32_t relation, const TaskEnd &end);
+// Ends a task that waits, for its first attempt or for another one; no worker starts it meanwhile.  False: it
+// does not wait any more.
+bool end_waiting(int64_t task_id, uint32_t relation, const TaskEnd &end);
 
 struct Measured {
     int64_t bytes = 0;

@@ -292,12 +292,9 @@ base::Value cancel_task(const pg::Arguments &arguments)
                           format("The task belongs to role %s.", base::quote_identifier(role).c_str()),
                           "Cancel it as that role, or as a member of pg_signal_backend.");
     const std::string status = task.at(0, "status").text();
-    if (status == "pending") {
-        const std::string who = pg::current_user_name();
-        write_end(id, 0, static_cast<uint32_t>(task.at(0, "relation").integer()),
-                  {"skipped", "cancelled by " + who, "", {}});
-        return true;
-    }
+    if (status == "pending")
+        return end_waiting(id, static_cast<uint32_t>(task.at(0, "relation").integer()),
+                           {"skipped", "cancelled by " + pg::current_user_name(), "", {}});
     if (status == "running")
         return pg::query("SELECT coalesce(pg_cancel_backend($1::int4), false)", {task.at(0, "worker_pid")})
             .at(0, size_t{0})

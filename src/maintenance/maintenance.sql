@@ -70,7 +70,7 @@ CREATE TABLE opsrunbook.task_end (
     dead_rows_after bigint,
     PRIMARY KEY (task_id, attempt)
 );
-COMMENT ON TABLE opsrunbook.task_end IS 'committed after a task''s statement ended, or when it was given up; attempt 0: never started; retry_at: not before then is it tried again';
+COMMENT ON TABLE opsrunbook.task_end IS 'committed after a task''s statement ended, or when it was given up; attempt 0: never started; retry_at: not before then is it tried again, unless it is given up before, which is written here';
 
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.run_id', '');
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.run', '');

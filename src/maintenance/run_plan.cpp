@@ -58,8 +58,8 @@ std::vector<Listed> list_tasks(const observed::Relations &relations, const obser
     if (static_cast<TaskFilter>(request.only) == TaskFilter::everything)
         for (const PendingTask &obsolete : pending)
             if (request.everything || obsolete.kind != task_kind_text(TaskKind::verify))
-                write_end(obsolete.id, 0, obsolete.relation,
-                          {"skipped", "no longer needed, or replaced by another task", "", {}});
+                end_waiting(obsolete.id, obsolete.relation,
+                            {"skipped", "no longer needed, or replaced by another task", "", {}});
     return listed;
 }
 
@@ -92,8 +92,8 @@ void write_plan(const pg::WorkerRequest &request)
             continue;
         }
         write_decision(request.run_id, entry.id, 0, "not permitted");
-        write_end(
-            entry.id, 0, entry.task.relation,
+        end_waiting(
+            entry.id, entry.task.relation,
             {"skipped",
              format("role %s may not maintain it: only its owner may%s", base::quote_identifier(role).c_str(),
                     server.version >= 170000 ? ", or a role with the MAINTAIN privilege" : ""),

@@ -9,7 +9,8 @@
 //   worker of its own (Work::finish_run)
 //
 // The tables are append-only: a task's status follows from which rows there are, so a task_start without a
-// task_end whose worker is gone is a crash, and nobody has to survive to write that down.
+// task_end whose worker is gone is a crash, and nobody has to survive to write that down.  One thing is
+// rewritten: the task_end of a task that was to be tried again and is given up while it waits.
 
 #include "pg/worker.hpp"
 
