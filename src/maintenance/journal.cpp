@@ -112,6 +112,14 @@ void write_decision(int64_t run_id, int64_t task_id, std::optional<int> position
                     {run_id, task_id, position, decision});
 }
 
+bool planner_lives(int64_t run_id)
+{
+    return !pg::house_query("SELECT 1 FROM opsrunbook.run r JOIN pg_stat_activity a ON a.pid = r.worker_pid"
+                            " AND a.backend_start = r.worker_started_at WHERE r.id = $1",
+                            {run_id})
+                .empty();
+}
+
 bool run_is_at_table(int64_t run_id, int64_t task_id)
 {
     return !pg::house_query("SELECT FROM opsrunbook.task t WHERE t.id = $2 AND EXISTS (" +

@@ -50,6 +50,8 @@ struct Share {
     bool background = false;
     bool emergency_only = false;
 };
+// Whether the worker that planned the run is still there.
+bool planner_lives(int64_t run_id);
 // Whether another worker of the run is at the table of the task.
 bool run_is_at_table(int64_t run_id, int64_t task_id);
 // The run's next task that nobody has: its task_start is written, with the table's bytes and dead rows.

@@ -182,13 +182,16 @@ void do_tasks(const pg::WorkerRequest &request, bool background)
     for (;;) {
         int64_t waiting = 0;
         const bool patient = waited < pg::settings().busy_wait_seconds;
+        // Who cancels a run ends the worker that planned it; what that one did not wait for stays undone.
+        bool goes_on = true;
         const auto failed = pg::worker_transaction([&] {
+            goes_on = request.work != pg::Work::help_run || planner_lives(request.run_id);
             load = judge_load(observe_load(request.asking_pid), load_limits(), load.paused_by);
             waiting = load.go ? 0 : waiting_tasks(request.run_id, background);
             if (waiting > 0 && (waited == 0 || !patient))
                 hold_back(request.run_id, load.reason, !patient);
         });
-        if (failed)
+        if (failed || !goes_on)
             return;
         if (do_next_task(request, {background, !load.go})) {
             waited = 0;

@@ -52,7 +52,8 @@ WorkerRequest request_from_session(Work work, int64_t run_id);
 // A started worker.
 class Worker {
 public:
-    // Nothing: no slot is free (max_worker_processes).
+    // Nothing: no slot is free (max_worker_processes).  A helper of a run (Work::help_run) is ended when this
+    // process ends without having waited for it.
     static std::optional<Worker> launch(const WorkerRequest &request);
     // Waits until the worker has ended; once.  When the waiting query is cancelled, the worker is ended too.
     void wait() const;

@@ -65,12 +65,41 @@ BackgroundWorkerHandle *start_worker(const WorkerRequest &request)
 
 namespace {
 
+// Helpers that this process has started and not yet waited for.  In TopMemoryContext, which lives until after
+// the callbacks.
+List *helpers = NIL;
+bool helpers_end_at_exit = false;
+
+// A run's helpers do not outlive the worker that planned it, however that one ends.  Nothing here can fail:
+// it sets a flag in shared memory and signals the postmaster.
+void end_helpers(int, Datum)
+{
+    for (int i = 0; i < list_length(helpers); ++i)
+        TerminateBackgroundWorker(static_cast<BackgroundWorkerHandle *>(list_nth(helpers, i)));
+}
+
+// Server regime.
+BackgroundWorkerHandle *start_helper(const WorkerRequest &request)
+{
+    if (!helpers_end_at_exit)
+        before_shmem_exit(end_helpers, 0);
+    helpers_end_at_exit = true;
+    BackgroundWorkerHandle *const handle = start_worker(request);
+    if (!handle)
+        return nullptr;
+    MemoryContext const before = MemoryContextSwitchTo(TopMemoryContext);
+    helpers = lappend(helpers, handle);
+    MemoryContextSwitchTo(before);
+    return handle;
+}
+
 // Server regime.  Ends the worker before the caller's own cancel or termination goes through.
 void wait_for(BackgroundWorkerHandle *handle)
 {
     for (;;) {
         pid_t pid;
         if (GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED) {
+            helpers = list_delete_ptr(helpers, handle);
             pfree(handle);
             return;
         }
@@ -101,7 +130,9 @@ WorkerRequest request_from_session(Work work, int64_t run_id)
 
 std::optional<Worker> Worker::launch(const WorkerRequest &request)
 {
-    BackgroundWorkerHandle *const started = call([&request] { return start_worker(request); });
+    BackgroundWorkerHandle *const started = call([&request] {
+        return request.work == Work::help_run ? start_helper(request) : start_worker(request);
+    });
     return started ? std::optional(Worker(started)) : std::nullopt;
 }
 

@@ -107,16 +107,24 @@ for my $end (qw(stopped killed))
 		qr/^completed$/, "$end: the next run does the work");
 }
 
-# A cancelled caller ends its workers.
-dirty('cancelled');
+# A cancelled caller ends its workers, the helpers too: of three tables two are locked, and each has a worker at it.
+dirty($_) for qw(cancelled_1 cancelled_2 cancelled_3);
 $holder = $node->background_psql('postgres');
-$holder->query_safe('BEGIN; LOCK TABLE cancelled IN ACCESS EXCLUSIVE MODE; SELECT 1');
-fails_with($node, "SET statement_timeout = '1s'; SELECT * FROM run_automated_maintenance()", '57014', 'the caller is cancelled');
-ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'opsrunbook maintenance'"),
-	'its worker is gone');
-isnt(tasks_of('public.cancelled', 'status'), 'running', 'and nothing stays running');
+$holder->query_safe('BEGIN; LOCK TABLE cancelled_1, cancelled_2 IN ACCESS EXCLUSIVE MODE; SELECT 1');
+$caller = $node->background_psql('postgres', on_error_stop => 0);
+my $caller_pid = $caller->query_safe('SELECT pg_backend_pid()');
+$caller->query_until(qr/started/, "\\echo started\nSELECT * FROM run_automated_maintenance();\n");
+ok( wait_for($node, "SELECT count(DISTINCT worker_pid) = 2 FROM opsrunbook.tasks WHERE object_name IN ('public.cancelled_1', 'public.cancelled_2') AND status = 'running'"),
+	'two workers wait for a lock');
+is($node->safe_psql('postgres', "SELECT pg_cancel_backend($caller_pid)"), 't', 'the caller is cancelled');
+ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'opsrunbook maintenance%'"),
+	'its workers are gone');
+my $starts = $node->safe_psql('postgres', 'SELECT count(*) FROM opsrunbook.task_start');
 $holder->query_safe('COMMIT');
-$holder->quit;
+$_->quit for $holder, $caller;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM opsrunbook.task_start'), $starts, 'and nothing was started since');
+is($node->safe_psql('postgres', "SELECT count(*) FROM opsrunbook.tasks WHERE object_name LIKE 'public.cancelled%' AND status = 'running'"),
+	0, 'and nothing stays running');
 
 # No slot.
 $node->append_conf('postgresql.conf', "max_worker_processes = 0");
