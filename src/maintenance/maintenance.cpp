@@ -275,6 +275,27 @@ void plan_maintenance(const pg::Arguments &arguments, pg::Rows &rows)
         add(later.candidate, Value(), later.reason);
 }
 
+// Signals the worker only while it is at this task: it cannot write the task's end meanwhile, and so not go
+// on to another.
+bool cancel_running(int64_t id)
+{
+    pg::lock_task_end(id);
+    pg::query("SELECT pg_stat_clear_snapshot()");
+    const Value worker = pg::as_house_owner([id] {
+        const pg::Result running =
+            pg::query_latest("SELECT s.worker_pid::int8 FROM opsrunbook.task_start s JOIN pg_stat_activity a"
+                             " ON a.pid = s.worker_pid AND a.backend_start = s.worker_started_at"
+                             " WHERE s.task_id = $1 AND NOT EXISTS (SELECT FROM opsrunbook.task_end e"
+                             " WHERE e.task_id = s.task_id AND e.attempt = s.attempt)",
+                             {id});
+        return running.empty() ? Value() : running.at(0, size_t{0});
+    });
+    const bool sent = !worker.is_null() &&
+                      pg::query("SELECT pg_cancel_backend($1::int4)", {worker}).at(0, size_t{0}).boolean();
+    pg::unlock_task_end(id);
+    return sent;
+}
+
 base::Value cancel_task(const pg::Arguments &arguments)
 {
     const int64_t id = arguments.integer(0);
@@ -295,11 +316,7 @@ base::Value cancel_task(const pg::Arguments &arguments)
     if (status == "pending")
         return end_waiting(id, static_cast<uint32_t>(task.at(0, "relation").integer()),
                            {"skipped", "cancelled by " + pg::current_user_name(), "", {}});
-    if (status == "running")
-        return pg::query("SELECT coalesce(pg_cancel_backend($1::int4), false)", {task.at(0, "worker_pid")})
-            .at(0, size_t{0})
-            .boolean();
-    return false;
+    return status == "running" && cancel_running(id);
 }
 
 void get_maintenance_status(const pg::Arguments &, pg::Rows &rows)

@@ -161,9 +161,10 @@ bool do_next_task(const pg::WorkerRequest &request, const Share &share)
         return true;
     std::string done, refused;
     const auto error = execute(*task, request, share, done, refused);
-    const auto written = pg::worker_transaction([&] {
+    const auto written = pg::record_outcome([&] {
         if (!house_stands())
             return;
+        pg::lock_task_end(task->id);
         write_end(task->id, task->attempt, task->relation,
                   error              ? end_of(*task, *error, retry_policy(request, share.background))
                   : !refused.empty() ? TaskEnd{"skipped", refused, "", {}}

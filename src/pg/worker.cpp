@@ -137,6 +137,16 @@ LOCKTAG relation_task_tag(Oid relation)
     return tag;
 }
 
+// The last number keeps it apart from the tags of relations.  Two tasks whose ids differ by 2^32 share one,
+// which makes the one wait for the other at worst.
+LOCKTAG task_end_tag(int64_t task)
+{
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, MyDatabaseId, get_relname_relid("task", get_namespace_oid("opsrunbook", false)),
+                       static_cast<uint32>(task), 1);
+    return tag;
+}
+
 // Connects as the role that logged in, then becomes the role that called, as that session had.
 void connect(const WorkerRequest &request)
 {
@@ -183,6 +193,16 @@ std::optional<ServerError> worker_transaction(const std::function<void()> &body)
             pgstat_report_stat(true);
         });
     });
+}
+
+std::optional<ServerError> record_outcome(const std::function<void()> &body)
+{
+    constexpr int attempts = 3;
+    std::optional<ServerError> error;
+    for (int attempt = 0; attempt < attempts; ++attempt)
+        if (error = worker_transaction(body); !error)
+            break;
+    return error;
 }
 
 std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms, double timeout_seconds)
@@ -245,6 +265,22 @@ void unlock_relation_task(unsigned relation)
     call([relation] {
         const LOCKTAG tag = relation_task_tag(relation);
         LockRelease(&tag, ExclusiveLock, true);
+    });
+}
+
+void lock_task_end(int64_t task)
+{
+    call([task] {
+        const LOCKTAG tag = task_end_tag(task);
+        LockAcquire(&tag, ExclusiveLock, false, false);
+    });
+}
+
+void unlock_task_end(int64_t task)
+{
+    call([task] {
+        const LOCKTAG tag = task_end_tag(task);
+        LockRelease(&tag, ExclusiveLock, false);
     });
 }
 

@@ -70,6 +70,10 @@ private:
 // back.
 std::optional<ServerError> worker_transaction(const std::function<void()> &body);
 
+// The same for writing down what came of a statement: a cancellation that came too late for the statement may
+// hit this transaction instead, so it is tried again.
+std::optional<ServerError> record_outcome(const std::function<void()> &body);
+
 // Inside a worker only.  Runs one statement as a client's top-level statement, so that VACUUM and
 // REINDEX CONCURRENTLY work.  Gives up on locks after lock_timeout_ms (0: never).
 std::optional<ServerError> run_statement(const std::string &sql, int lock_timeout_ms,
@@ -83,6 +87,11 @@ void require_single_statement(const std::string &sql, const std::string &hint = 
 // it. Held until unlock_relation_task() or the end of the process.
 bool try_lock_relation_task(unsigned relation);
 void unlock_relation_task(unsigned relation);
+
+// Keeps apart who cancels a task and the worker that writes its end: while one holds it, a task that is seen
+// running is still its worker's.  Held until unlock_task_end() or the end of the transaction.
+void lock_task_end(int64_t task);
+void unlock_task_end(int64_t task);
 
 int process_id();
 

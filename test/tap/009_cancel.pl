@@ -71,5 +71,48 @@ is(sql("SELECT count(*) FROM opsrunbook.tasks WHERE status = 'pending'"), 0, 'no
 sql("UPDATE opsrunbook.task_end SET finished_at = now() - interval '2 days'; SELECT cleanup_maintenance_history(1)");
 is(sql(task_of('gone', 'status')), '', 'and its history can go');
 
+# A cancellation that comes while the end of the task is written changes nothing of that end, and does not hit the next
+# task.
+dirty($_) for qw(first second);
+my $table_holder = locking('first, second IN ACCESS EXCLUSIVE MODE');
+sql("ALTER SYSTEM SET opsrunbook.lock_timeout = '10min'; SELECT pg_reload_conf()");
+$caller = run_behind('CALL opsrunbook.run_maintenance()');
+my $at_work = "SELECT object_name FROM opsrunbook.tasks WHERE status = 'running'";
+ok(wait_for($node, "SELECT count(*) = 1 FROM ($at_work) t"), 'one of two tasks runs');
+my $table = sql($at_work) =~ s/public\.//r;
+my $worker = sql(task_of($table, 'worker_pid'));
+my $id = sql(task_of($table, 'task_id'));
+my $journal_holder = locking('opsrunbook.task_end IN SHARE MODE');
+let_go($table_holder);
+my $writing = "SELECT count(*) = 1 FROM pg_locks WHERE pid = $worker AND relation = 'opsrunbook.task_end'::regclass AND NOT granted";
+ok(wait_for($node, $writing), 'it is done, and its end is being written');
+my $log = -s $node->logfile;
+is(sql("SELECT pg_cancel_backend($worker)"), 't', 'a signal comes too late');
+$node->wait_for_log(qr/\[$worker\].* ERROR: .*canceling statement due to user request/, $log);
+ok(wait_for($node, $writing), 'the end is written again');
+my $canceller = $node->background_psql('postgres');
+$canceller->query_until(qr/asked/, "\\echo asked\nSELECT 'cancelled: ' || opsrunbook.cancel_task($id);\n");
+ok(wait_for($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'object' AND classid = 'opsrunbook.task'::regclass AND objid = $id AND objsubid = 1 AND NOT granted"),
+	'who cancels the task waits for that');
+let_go($journal_holder);
+like($canceller->query('SELECT 1'), qr/cancelled: false/, 'and learns that there was nothing left to cancel');
+$canceller->quit;
+$caller->quit;
+is(sql("SELECT string_agg(DISTINCT status, ',') FROM opsrunbook.tasks WHERE object_name IN ('public.first', 'public.second')"),
+	'completed', 'both tasks are done');
+is(sql("SELECT count(DISTINCT worker_pid) FROM opsrunbook.task_start s JOIN opsrunbook.task t ON t.id = s.task_id WHERE object_name IN ('public.first', 'public.second')"),
+	1, 'by the same worker');
+
+# A running one is cancelled, and the next is done.
+dirty($_) for qw(third fourth);
+$holder = locking('third IN ACCESS EXCLUSIVE MODE');
+$caller = run_behind('CALL opsrunbook.run_maintenance()');
+ok(wait_for($node, "SELECT status = 'running' FROM (" . task_of('third', '*') . ') t'), 'a task runs');
+is(sql("SELECT opsrunbook.cancel_task(task_id) FROM (" . task_of('third', 'task_id') . ') t'), 't', 'it is cancelled');
+ok(wait_for($node, "SELECT status || ': ' || message FROM (" . task_of('third', '*') . ') t', 'skipped: cancelled'), 'and says so');
+$caller->quit;
+is(sql(task_of('fourth', 'status')), 'completed', 'the next one is done');
+let_go($holder);
+
 $node->stop;
 done_testing();

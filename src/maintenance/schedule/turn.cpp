@@ -240,13 +240,10 @@ void run_job(const pg::WorkerRequest &request)
         error = pg::run_statement(run->command, 0, run->timeout_seconds);
     const RunEnd end = error ? end_of(*error, run->timeout_seconds, pg::clock_now() - begun)
                              : RunEnd{"completed", "", "done"};
-    // A cancellation that came too late for the command may hit this transaction instead.
-    for (int attempt = 0; attempt < 3; ++attempt)
-        if (!pg::worker_transaction([&] {
-                if (pg::lock_house())
-                    write_run_end(request.run_id, end);
-            }))
-            break;
+    pg::record_outcome([&] {
+        if (pg::lock_house())
+            write_run_end(request.run_id, end);
+    });
     tell({request.run_id});
 }
 
