@@ -89,6 +89,12 @@ base::Value end_index_trial(const pg::Arguments &arguments)
         throw Error(ErrorKind::not_allowed, format("must be owner of index %s", seen.facts.name.c_str()),
                     format("It belongs to role %s.", seen.facts.owner.c_str()),
                     "Call it as the owner or as a superuser.");
+    lock_trial(index);
+    if (const auto task = dropping_task(index))
+        throw Error(ErrorKind::not_ready, format("index %s is being dropped", seen.facts.name.c_str()),
+                    "Its trial is over.",
+                    format("SELECT opsrunbook.cancel_task(%lld); while it still waits for its lock.",
+                           static_cast<long long>(*task)));
     const std::string by = format("ended by %s", base::quote_identifier(pg::current_user_name()).c_str());
     const pg::Result ended = pg::as_house_owner([&] {
         return pg::query("UPDATE opsrunbook.index_trial SET state = 'restored', ended_at = clock_timestamp(),"
@@ -158,6 +164,9 @@ void restore_index(const pg::WorkerRequest &request)
 {
     pg::worker_transaction([&request] {
         if (pg::query("SELECT 1 FROM pg_extension WHERE extname = 'opsrunbook'").empty())
+            return;
+        lock_trial(request.relation);
+        if (dropping_task(request.relation))
             return;
         const Value note = std::string(request.note);
         const double saved = request.cost_before - request.cost_after;

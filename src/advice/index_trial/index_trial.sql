@@ -41,7 +41,7 @@ COMMENT ON FUNCTION opsrunbook.end_index_trial(regclass) IS 'shows a hidden inde
 
 CREATE FUNCTION opsrunbook.drop_trial_index(index regclass) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_drop_trial_index';
-COMMENT ON FUNCTION opsrunbook.drop_trial_index(regclass) IS 'drops an index (CONCURRENTLY, in a background worker with the caller''s rights) whose trial is over without any query having needed it; returns the id of the maintenance run: SELECT * FROM opsrunbook.tasks WHERE run_id = it';
+COMMENT ON FUNCTION opsrunbook.drop_trial_index(regclass) IS 'drops an index (CONCURRENTLY, in a background worker with the caller''s rights) whose trial is over without any query having needed it; returns the id of the maintenance run: SELECT * FROM opsrunbook.tasks WHERE run_id = it. Once that has begun no query brings the index back; while it waits for its lock, opsrunbook.cancel_task() calls it off';
 
 CREATE FUNCTION opsrunbook.finished_index_trials(OUT schemaname text, OUT tablename text, OUT indexname text, OUT index_bytes bigint,
     OUT index_size text, OUT started_at timestamptz, OUT until timestamptz, OUT note text, OUT drop_command text, OUT undo text)

@@ -40,10 +40,39 @@ void write_plan(const pg::WorkerRequest &request, const FinishedTrial &trial)
 
 } // namespace
 
+void lock_trial(uint32_t index)
+{
+    pg::house_query("SELECT FROM opsrunbook.index_trial r JOIN pg_namespace n ON n.nspname = r.schema_name"
+                    " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.index_name"
+                    " WHERE c.oid = $1::oid AND r.state = 'trial' FOR UPDATE OF r",
+                    {static_cast<int64_t>(index)});
+}
+
+std::optional<int64_t> dropping_task(uint32_t index)
+{
+    pg::query("SELECT pg_stat_clear_snapshot()");
+    const pg::Result task = pg::as_house_owner([index] {
+        return pg::query_latest("SELECT t.task_id FROM opsrunbook.tasks t"
+                                " JOIN opsrunbook.run r ON r.id = t.run_id"
+                                " JOIN pg_stat_activity a ON a.pid = r.worker_pid"
+                                " AND a.backend_start = r.worker_started_at"
+                                " JOIN pg_class c ON c.oid = $1::oid"
+                                " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                                " WHERE t.kind = 'drop index' AND t.status IN ('pending', 'running')"
+                                " AND t.object_name = format('%I.%I', n.nspname, c.relname) LIMIT 1",
+                                {static_cast<int64_t>(index)});
+    });
+    return task.empty() ? std::nullopt : std::optional(task.at(0, size_t{0}).integer());
+}
+
 FinishedTrial check_finished_trial(uint32_t index)
 {
     const SeenIndex seen = see_fit_index(index);
     const std::string &name = seen.facts.name;
+    if (const auto task = dropping_task(index))
+        throw Error(
+            ErrorKind::not_ready, format("index %s is being dropped already", name.c_str()), "",
+            format("SELECT * FROM opsrunbook.tasks WHERE task_id = %lld;", static_cast<long long>(*task)));
     const pg::Result trial = pg::as_house_owner([&] {
         return pg::query(
             "SELECT id, state, definition, undo, until <= clock_timestamp() AS over, until::text "
@@ -93,6 +122,7 @@ void drop_index(const pg::WorkerRequest &request)
     if (pg::worker_transaction([&] {
             if (!maintenance::house_stands())
                 return;
+            lock_trial(request.relation);
             trial = check_finished_trial(request.relation); // what was true for the caller may have changed
             write_plan(request, trial);
         }) ||
