@@ -85,6 +85,11 @@ sql(q{
 	CREATE TABLE parent (id int PRIMARY KEY, code text NOT NULL, label text);
 	CREATE TABLE child (id int, parent_id int REFERENCES parent, span int4range, EXCLUDE USING gist (span WITH &&));
 	CREATE INDEX child_parent ON child (parent_id);
+	CREATE INDEX child_parent_brin ON child USING brin (parent_id);
+	CREATE TABLE parent_2 (a int, b int, PRIMARY KEY (a, b));
+	CREATE TABLE child_2 (a int, b int, FOREIGN KEY (a, b) REFERENCES parent_2);
+	CREATE INDEX child_2_a_b ON child_2 (a, b);
+	CREATE INDEX child_2_including ON child_2 (a) INCLUDE (b);
 	CREATE UNIQUE INDEX parent_label ON parent (label);
 	CREATE UNIQUE INDEX parent_code ON parent (code);
 	ALTER TABLE parent REPLICA IDENTITY USING INDEX parent_code;
@@ -99,7 +104,7 @@ sql(q{
 });
 for my $refused (
 	[ 'parent_pkey', 'is the primary key' ], [ 'parent_label', 'is unique' ], [ 'parent_code', 'is the replica identity' ],
-	[ 'child_parent', 'supports a foreign key' ], [ 'child_span_excl', 'enforces a constraint' ],
+	[ 'child_parent', 'supports a foreign key' ], [ 'child_2_a_b', 'supports a foreign key' ], [ 'child_span_excl', 'enforces a constraint' ],
 	[ 'child_id', 'is the one that CLUSTER uses' ], [ 'broken', 'is invalid' ], [ 'parted_id', 'is partitioned' ],
 	[ 'parted_1_id_idx', 'is part of a partitioned index' ], [ 'pg_class_relname_nsp_index', 'belongs to the system' ])
 {

@@ -14,7 +14,9 @@ namespace {
 using base::Error;
 using base::ErrorKind;
 
-// A foreign key is supported by a valid index that begins with its columns, in whatever order.
+// A foreign key is supported by a valid index that begins with its columns, in whatever order; one that takes
+// its place must also be of a method that finds a single row quickly (indexes/foreign_keys.cpp asks the
+// same).
 constexpr const char *index_query =
     "SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname::text AS schema_name,"
     " c.relname::text AS index_name, c.relkind::text AS kind, pg_get_userbyid(c.relowner)::text AS owner,"
@@ -33,8 +35,11 @@ constexpr const char *index_query =
     "  WHERE f.contype = 'f' AND f.conrelid = i.indrelid"
     "  AND (SELECT array_agg(a ORDER BY a) FROM unnest((i.indkey::int2[])[0:cardinality(f.conkey) - 1]) a) = "
     "key.columns"
-    "  AND NOT EXISTS (SELECT FROM pg_index o WHERE o.indrelid = i.indrelid AND o.indexrelid <> i.indexrelid"
-    "   AND o.indisvalid AND o.indpred IS NULL AND NOT o.indexrelid = ANY ($2::text[]::oid[])"
+    "  AND NOT EXISTS (SELECT FROM pg_index o JOIN pg_class oc ON oc.oid = o.indexrelid"
+    "   JOIN pg_am om ON om.oid = oc.relam AND om.amname IN ('btree', 'hash', 'gist')"
+    "   WHERE o.indrelid = i.indrelid AND o.indexrelid <> i.indexrelid"
+    "   AND o.indisvalid AND o.indisready AND o.indislive AND o.indnkeyatts >= cardinality(f.conkey)"
+    "   AND o.indpred IS NULL AND NOT o.indexrelid = ANY ($2::text[]::oid[])"
     "   AND (SELECT array_agg(a ORDER BY a) FROM unnest((o.indkey::int2[])[0:cardinality(f.conkey) - 1]) a) "
     "= "
     "key.columns)"
