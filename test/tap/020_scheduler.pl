@@ -120,7 +120,7 @@ pass('DROP EXTENSION works while its jobs run');
 $node->safe_psql('other', 'CREATE EXTENSION opsrunbook');
 $node->safe_psql('other', "SELECT opsrunbook.schedule('x', '1 second', 'INSERT INTO hits VALUES (1)')");
 runs('x', 'completed', 1, 'and they run again after CREATE EXTENSION', 'other');
-$node->safe_psql('postgres', 'DROP DATABASE other');
+drop_database($node, 'other');
 pass('DROP DATABASE works while its jobs run');
 
 # Killed processes

@@ -72,7 +72,7 @@ busy('leaving');
 fails_with($node, 'DROP DATABASE leaving', '55006', 'a database where a job is at work is in use, as with any session');
 sql("SELECT pg_terminate_backend(worker_pid) FROM opsrunbook.job_runs WHERE job_name = 'long' AND status = 'running'", 'leaving');
 sql("SELECT opsrunbook.unschedule('observation')", 'leaving');
-sql('DROP DATABASE leaving');
+drop_database($node, 'leaving');
 pass('DROP DATABASE works while turns and short jobs come and go');
 sql('CREATE DATABASE leaving');
 sql('CREATE EXTENSION opsrunbook', 'leaving');

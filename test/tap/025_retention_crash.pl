@@ -26,6 +26,9 @@ sql(qq{
 	VACUUM ANALYZE event;
 	SELECT opsrunbook.set_retention('event', 'at', '30 days', archive_to => 'archive', batch_size => $batch);
 	SELECT opsrunbook.enable_default_schedule();
+	-- Whatever the hour, retention runs only when it is asked to, and nothing else does.
+	SELECT opsrunbook.disable_job(name) FROM opsrunbook.jobs WHERE name <> 'opsrunbook retention';
+	SELECT opsrunbook.schedule(name, '0 0 29 2 *', command) FROM opsrunbook.jobs WHERE name = 'opsrunbook retention';
 });
 my $gone = "SELECT $old + $young - count(*) FROM event";
 my $worker = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'opsrunbook retention' AND wait_event = 'advisory'";

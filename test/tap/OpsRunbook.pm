@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node wait_for fails_with kill_postmaster private_installation);
+our @EXPORT = qw(new_node wait_for fails_with drop_database kill_postmaster private_installation);
 
 # Initialises and starts a server and creates the extension in its database postgres.  Each name => value is a line
 # of postgresql.conf, except:
@@ -81,6 +81,19 @@ sub wait_for
 	my ($status, $output, $error) = $node->psql($database, $query);
 	diag("waited in vain for '$expected' from: $query\nlast answer: $output\n$error");
 	return 0;
+}
+
+# Drops a database that sessions are leaving or short jobs visit: the server itself waits for them for five seconds only.
+sub drop_database
+{
+	my ($node, $database) = @_;
+	my $give_up_at = time + $PostgreSQL::Test::Utils::timeout_default;
+	while (1)
+	{
+		my ($status, $output, $error) = $node->psql('postgres', "DROP DATABASE $database");
+		return if $status == 0;
+		die "DROP DATABASE $database: $error" if $error !~ /is being accessed by other users/ || time > $give_up_at;
+	}
 }
 
 # Signal 9 to the postmaster, and a new start.  What its children hold is free when the last of them has noticed.
