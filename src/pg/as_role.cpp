@@ -4,16 +4,19 @@
 
 extern "C" {
 #include "miscadmin.h"
+#include "utils/guc.h"
 }
 
 namespace opsrunbook::pg {
 
 AsRole::AsRole(unsigned role)
 {
+    settings = call([] { return NewGUCNestLevel(); });
     Oid before;
     GetUserIdAndSecContext(&before, &context);
     user = before;
-    SetUserIdAndSecContext(role, context | SECURITY_LOCAL_USERID_CHANGE);
+    SetUserIdAndSecContext(role, (context & ~SECURITY_NOFORCE_RLS) | SECURITY_LOCAL_USERID_CHANGE |
+                                     SECURITY_RESTRICTED_OPERATION);
 }
 
 AsRole::~AsRole()
@@ -21,12 +24,14 @@ AsRole::~AsRole()
     SetUserIdAndSecContext(user, context);
 }
 
+void AsRole::put_settings_back() const
+{
+    call([this] { AtEOXact_GUC(false, settings); });
+}
+
 std::optional<ServerError> try_query_as(unsigned role, const std::string &sql)
 {
-    return attempt([&] {
-        const AsRole switched(role);
-        query(sql);
-    });
+    return attempt([&] { as_role(role, [&] { query(sql); }); });
 }
 
 } // namespace opsrunbook::pg

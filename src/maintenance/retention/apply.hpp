@@ -3,7 +3,8 @@
 // of opsrunbook.retention_run that counts them, are committed together.
 //
 // Conditions and triggers are written by whoever owns the table, so a batch runs with the rights of the
-// table's owner, as the server's own maintenance does; the caller must have these rights too.
+// table's owner and restricted, as the server's own maintenance does (pg/as_role.hpp); the caller must have
+// these rights too.
 
 #include <string>
 

@@ -84,7 +84,7 @@ CREATE FUNCTION opsrunbook.apply_retention(relation regclass DEFAULT NULL, dry_r
     OUT relation text, OUT action text, OUT rows_affected bigint, OUT batches integer, OUT status text, OUT details text, OUT command text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_apply_retention';
 COMMENT ON FUNCTION opsrunbook.apply_retention(regclass, boolean) IS
-    'applies a table''s retention policy, or every enabled one, in a background worker that commits batch by batch, with the rights of each table''s owner; old partitions go as a whole; dry_run counts what would go; a row a step: completed, planned, skipped, refused (with the index to create), failed';
+    'applies a table''s retention policy, or every enabled one, in a background worker that commits batch by batch, with the rights of each table''s owner and as a security-restricted operation (conditions and triggers cannot create temporary tables, change roles, or leave anything to the commit; deferrable constraints are checked at once); old partitions go as a whole; dry_run counts what would go; a row a step: completed, planned, skipped, refused (with the index to create), failed';
 
 CREATE PROCEDURE opsrunbook.run_retention() LANGUAGE c AS 'MODULE_PATHNAME', 'opsrunbook_run_retention';
 COMMENT ON PROCEDURE opsrunbook.run_retention() IS

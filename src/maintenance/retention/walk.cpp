@@ -61,12 +61,9 @@ std::optional<pg::ServerError> Application::commit(const std::string &sql,
             hold_table();
             const uint32_t owner = owner_whose_rights_we_have();
             give_up_on_locks();
+            pg::query("SET CONSTRAINTS ALL IMMEDIATE"); // the commit is not the owner's
             pg::Result result;
-            {
-                const pg::AsRole as_owner(owner);
-                result = pg::query(sql);
-                pg::query("SET CONSTRAINTS ALL IMMEDIATE");
-            }
+            pg::as_role(owner, [&] { result = pg::query(sql); });
             tell(result);
         });
         if (!error)
@@ -173,8 +170,7 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
         hold_table();
         const uint32_t owner = owner_whose_rights_we_have();
         give_up_on_locks();
-        {
-            const pg::AsRole as_owner(owner);
+        pg::as_role(owner, [&] {
             // The parent first, as DROP and DETACH lock them; then nobody can change the bound any more.
             pg::query("LOCK TABLE ONLY " + table.parent + " IN ACCESS EXCLUSIVE MODE");
             const pg::Result now =
@@ -185,7 +181,7 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
             if (now.empty() || !now.at(0, size_t{0}).boolean())
                 throw base::Error(base::ErrorKind::not_ready, "the partition was changed meanwhile");
             pg::query(step.command);
-        }
+        });
         write(step);
     });
     if (!error)

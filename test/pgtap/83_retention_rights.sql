@@ -1,0 +1,82 @@
+-- Whose code runs with whose rights: conditions and triggers belong to the table's owner, and the batches of a
+-- superuser's job run them.
+\ir common/prologue.sql
+
+SELECT no_plan();
+
+CREATE ROLE retention_mallory;
+CREATE SCHEMA mallory AUTHORIZATION retention_mallory;
+CREATE FUNCTION pg_temp.status_of(table_name text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(status || ': ' || details, E'\n' ORDER BY relation) FROM opsrunbook.apply_retention() WHERE relation = table_name
+$$;
+
+SET ROLE retention_mallory;
+CREATE TABLE mallory.who (name text);
+CREATE FUNCTION mallory.tell() RETURNS integer LANGUAGE sql AS $$INSERT INTO mallory.who VALUES (CURRENT_USER) RETURNING 1$$;
+CREATE FUNCTION mallory.tell_deferred() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM mallory.tell(); RETURN NULL; END$$;
+
+-- left behind for the commit, which is not the owner's: a cursor that is computed then
+CREATE TABLE mallory.by_cursor AS SELECT timestamptz '2020-01-01' AS at;
+CREATE FUNCTION mallory.open_cursor() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT mallory.tell()';
+    RETURN OLD;
+END $$;
+CREATE TRIGGER open_cursor BEFORE DELETE ON mallory.by_cursor FOR EACH ROW EXECUTE FUNCTION mallory.open_cursor();
+RESET ROLE;
+SELECT opsrunbook.set_retention('mallory.by_cursor', 'at', '1 day') \g /dev/null
+SELECT matches(pg_temp.status_of('mallory.by_cursor'), '^failed: .*WITH HOLD', 'a trigger cannot leave a cursor for the commit');
+SELECT is_empty('SELECT * FROM mallory.who', 'and nothing of it ran as the caller');
+SELECT opsrunbook.drop_retention('mallory.by_cursor') \g /dev/null
+
+-- … a trigger that is deferred again
+SET ROLE retention_mallory;
+CREATE TABLE mallory.by_constraint AS SELECT timestamptz '2020-01-01' AS at;
+CREATE TABLE mallory.later (id integer);
+CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON mallory.later DEFERRABLE FOR EACH ROW EXECUTE FUNCTION mallory.tell_deferred();
+CREATE FUNCTION mallory.defer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SET CONSTRAINTS ALL DEFERRED;
+    INSERT INTO mallory.later VALUES (1);
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER defer AFTER DELETE ON mallory.by_constraint DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION mallory.defer();
+RESET ROLE;
+SELECT opsrunbook.set_retention('mallory.by_constraint', 'at', '1 day') \g /dev/null
+SELECT matches(pg_temp.status_of('mallory.by_constraint'), '^failed: .*deferred trigger', 'nor a deferred trigger');
+SELECT is_empty('SELECT * FROM mallory.who', 'and nothing of that ran as the caller either');
+SELECT opsrunbook.drop_retention('mallory.by_constraint') \g /dev/null
+
+-- … or a setting, under which the rest of the run fails
+SET ROLE retention_mallory;
+CREATE TABLE mallory.by_setting AS SELECT timestamptz '2020-01-01' AS at;
+CREATE FUNCTION mallory.set_read_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('default_transaction_read_only', 'on', false);
+    RETURN OLD;
+END $$;
+CREATE TRIGGER set_read_only BEFORE DELETE ON mallory.by_setting FOR EACH ROW EXECUTE FUNCTION mallory.set_read_only();
+RESET ROLE;
+CREATE TABLE next (at timestamptz);
+INSERT INTO next VALUES ('2020-01-01');
+SELECT opsrunbook.set_retention('mallory.by_setting', 'at', '1 day') \g /dev/null
+SELECT opsrunbook.set_retention('next', 'at', '1 day') \g /dev/null
+SELECT results_eq('SELECT relation, status, rows_affected FROM opsrunbook.apply_retention() ORDER BY 1',
+    $$VALUES ('mallory.by_setting', 'completed', 1::bigint), ('public.next', 'completed', 1)$$, 'a setting of a trigger ends with its batch');
+
+-- what the planner computes beforehand is of the same kind
+SET ROLE retention_mallory;
+CREATE TABLE mallory.by_planner (at timestamptz);
+CREATE FUNCTION mallory.constant() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    PERFORM set_config('application_name', 'mallory was here', false);
+    RETURN true;
+END $$;
+RESET ROLE;
+SELECT opsrunbook.set_retention('mallory.by_planner', 'at', '1 day', 'mallory.constant()') \g /dev/null
+SELECT isnt(current_setting('application_name'), 'mallory was here', 'checking a condition leaves no setting behind');
+
+SELECT * FROM finish();
+SELECT opsrunbook.drop_retention(relation) FROM opsrunbook.retention_policies \g /dev/null
+DROP SCHEMA mallory CASCADE;
+DROP ROLE retention_mallory;
