@@ -29,9 +29,14 @@ void AsRole::put_settings_back() const
     call([this] { AtEOXact_GUC(false, settings); });
 }
 
+std::optional<ServerError> try_as_role(unsigned role, const std::function<void()> &body)
+{
+    return attempt([&] { as_role(role, body); });
+}
+
 std::optional<ServerError> try_query_as(unsigned role, const std::string &sql)
 {
-    return attempt([&] { as_role(role, [&] { query(sql); }); });
+    return try_as_role(role, [&] { query(sql); });
 }
 
 } // namespace opsrunbook::pg

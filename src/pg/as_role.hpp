@@ -6,6 +6,7 @@
 // with the caller's rights: what would run code then is refused (cursors WITH HOLD, triggers that are
 // deferred), and so are temporary tables, prepared statements, LISTEN and SET ROLE.  Settings are put back.
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -38,8 +39,10 @@ template <class Body> void as_role(unsigned role, Body &&body)
     switched.put_settings_back();
 }
 
-// Runs one statement with the role's rights in a subtransaction, and throws its result away.  Nothing: it
-// worked.
+// The same in a subtransaction.  Nothing: it worked.
+std::optional<ServerError> try_as_role(unsigned role, const std::function<void()> &body);
+
+// Runs one statement so, and throws its result away.
 std::optional<ServerError> try_query_as(unsigned role, const std::string &sql);
 
 } // namespace opsrunbook::pg

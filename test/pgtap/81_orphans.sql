@@ -62,16 +62,57 @@ SELECT results_eq('SELECT image_name, action FROM cleanup_orphaned_images()', $$
 SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'then nothing is left');
 SELECT is((SELECT array_agg(id ORDER BY id) FROM storage.objects), ARRAY[1, 3, 4, 6, 7, 8], 'what is referred to, or young, stays');
 
--- row security that hides references is an error, not a reason to delete
+-- a table is cleaned by who has its owner's rights; what the owner cannot read, or row security hides from it, is no
+-- reason to delete
 GRANT USAGE ON SCHEMA storage TO orphan_stranger;
 GRANT SELECT, UPDATE, DELETE ON storage.objects TO orphan_stranger;
 GRANT SELECT ON inventory, gallery, pages TO orphan_stranger;
+DELETE FROM pages;
+INSERT INTO pages VALUES (1, 'nothing');
+SET client_min_messages = error;
+SET ROLE orphan_stranger;
+SELECT is_empty('SELECT * FROM cleanup_orphaned_images(true)', 'a role without the rights of the owner cleans nothing');
+RESET ROLE;
+ALTER TABLE storage.objects OWNER TO orphan_stranger;
+SELECT results_eq('SELECT image_name FROM cleanup_orphaned_images(true)', $$VALUES ('plain')$$, 'a superuser cleans the table of another');
+REVOKE SELECT ON gallery FROM orphan_stranger;
+SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'but not by references that its owner cannot read');
+GRANT SELECT ON gallery TO orphan_stranger;
 ALTER TABLE inventory ENABLE ROW LEVEL SECURITY;
 CREATE POLICY first_only ON inventory USING (id = 1);
-SET ROLE orphan_stranger;
-SELECT throws_ok('SELECT * FROM cleanup_orphaned_images()', '42501', NULL, 'references that row security hides');
-RESET ROLE;
+SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'nor by references that row security hides');
+SELECT is((SELECT count(*) FROM storage.objects), 6::bigint, 'and everything is there');
+SET client_min_messages = warning;
 SELECT is(current_setting('row_security'), 'on', 'row_security is as before');
+ALTER TABLE inventory DISABLE ROW LEVEL SECURITY;
+ALTER TABLE storage.objects OWNER TO CURRENT_USER;
+UPDATE pages SET cover = 'plain';
+
+-- triggers run as the owner of the table, and leave nothing to the commit
+CREATE SCHEMA orphan AUTHORIZATION orphan_stranger;
+SET ROLE orphan_stranger;
+CREATE TABLE orphan.object AS SELECT 'a.png' AS name UNION SELECT 'b.png';
+CREATE TABLE orphan.reference AS SELECT 'b.png' AS name;
+CREATE TABLE orphan.who (name text);
+CREATE FUNCTION orphan.tell() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO orphan.who VALUES (CURRENT_USER); RETURN OLD; END$$;
+CREATE CONSTRAINT TRIGGER tell AFTER DELETE ON orphan.object DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION orphan.tell();
+SELECT opsrunbook.add_orphan_rule('own', 'orphan.object', 'name', 'orphan.reference', 'name', min_age => '0') \g /dev/null
+RESET ROLE;
+CREATE TABLE secret AS SELECT 'b.png' AS name;
+SELECT throws_ok($$SELECT opsrunbook.add_orphan_rule('x', 'orphan.object', 'name', 'secret', 'name', min_age => '0')$$, '42501', NULL, 'add_orphan_rule: references that the owner cannot read');
+SELECT results_eq('SELECT image_name, action FROM cleanup_orphaned_images()', $$VALUES ('a.png', 'deleted')$$, 'a superuser''s call cleans the table');
+SELECT results_eq('SELECT name FROM orphan.who', $$VALUES ('orphan_stranger')$$, 'and its trigger runs as the owner');
+SET ROLE orphan_stranger;
+INSERT INTO orphan.object VALUES ('c.png');
+CREATE FUNCTION orphan.open_cursor() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT 1'; RETURN OLD; END$$;
+CREATE TRIGGER open_cursor BEFORE DELETE ON orphan.object FOR EACH ROW EXECUTE FUNCTION orphan.open_cursor();
+RESET ROLE;
+SET client_min_messages = error;
+SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'a trigger that would leave a cursor for the commit fails');
+SET client_min_messages = warning;
+SELECT is((SELECT array_agg(name) FROM orphan.object), ARRAY['b.png', 'c.png'], 'and only its table is left as it was');
+SELECT opsrunbook.remove_orphan_rule('own') \g /dev/null
 
 -- a rule whose reference is gone keeps the objects
 DROP TABLE gallery;

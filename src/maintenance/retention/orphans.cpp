@@ -1,12 +1,17 @@
 // Objects that a table lists and nothing refers to.  Whatever makes it doubtful that a rule sees every
 // reference (a relation that is gone, no reference at all, row security) keeps the objects.
+//
+// Triggers of an object table are its owner's, so each table is cleaned with its owner's rights, which the
+// caller must have too, and in a subtransaction: what fails there stops no other table.
 #include "maintenance/retention/retention.hpp"
 
 #include <map>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "maintenance/retention/application.hpp"
 #include "maintenance/retention/orphan_statements.hpp"
+#include "pg/as_role.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
 #include "pg/role.hpp"
@@ -31,19 +36,21 @@ using base::Value;
 struct Named {
     std::string schema, name;
     bool permitted;
+    uint32_t owner;
 };
 
 Named table_of(int64_t relation, const char *what)
 {
-    const pg::Result result = pg::query("SELECT n.nspname::text, c.relname::text, pg_has_role(c.relowner, "
-                                        "'USAGE'), c.relkind IN ('r', 'p') AND"
-                                        " c.relpersistence <> 't' FROM pg_class c JOIN pg_namespace n ON "
-                                        "n.oid = c.relnamespace WHERE c.oid = $1::bigint::oid",
-                                        {relation});
+    const pg::Result result =
+        pg::query("SELECT n.nspname::text, c.relname::text, pg_has_role(c.relowner, "
+                  "'USAGE'), c.relkind IN ('r', 'p') AND"
+                  " c.relpersistence <> 't', c.relowner::bigint FROM pg_class c JOIN pg_namespace n ON "
+                  "n.oid = c.relnamespace WHERE c.oid = $1::bigint::oid",
+                  {relation});
     if (result.empty() || !result.at(0, size_t{3}).boolean())
         refuse(format("%s is not an ordinary or partitioned table", what));
-    return {result.at(0, size_t{0}).text(), result.at(0, size_t{1}).text(),
-            result.at(0, size_t{2}).boolean()};
+    return {result.at(0, size_t{0}).text(), result.at(0, size_t{1}).text(), result.at(0, size_t{2}).boolean(),
+            static_cast<uint32_t>(result.at(0, size_t{4}).integer())};
 }
 
 // The category of the column's type; refuses when there is no such column.
@@ -62,18 +69,24 @@ std::string category_of(int64_t relation, const std::string &column)
 
 struct Rules {
     ObjectTable table;
-    std::string doubt; // why nothing of this table is touched; empty: no doubt
+    uint32_t owner = 0; // of the object table
+    std::string doubt;  // why nothing of this table is touched; empty: no doubt
 };
 
 // The rules of each table and name column together.
 std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
 {
-    const pg::Result result = pg::as_house_owner([] {
+    const int64_t caller = pg::current_user();
+    const pg::Result result = pg::as_house_owner([&] {
         return pg::query(
-            "SELECT r.*, r.min_age::text AS least_age,"
-            " to_regclass(format('%I.%I', object_schema, object_name)) IS NOT NULL AS object_stands,"
-            " to_regclass(format('%I.%I', reference_schema, reference_name)) IS NOT NULL AS reference_stands"
-            " FROM opsrunbook.orphan_rule r ORDER BY r.name");
+            "SELECT r.*, r.min_age::text AS least_age, o.oid IS NOT NULL AS object_stands,"
+            " to_regclass(format('%I.%I', reference_schema, reference_name)) IS NOT NULL AS reference_stands,"
+            " o.relowner::bigint AS owner, pg_get_userbyid(o.relowner)::text AS owner_name,"
+            " coalesce(pg_has_role($1::oid, o.relowner, 'USAGE'), false) AS permitted"
+            " FROM opsrunbook.orphan_rule r LEFT JOIN pg_class o"
+            " ON o.oid = to_regclass(format('%I.%I', object_schema, object_name)) AND o.relkind IN ('r', 'p')"
+            " ORDER BY r.name",
+            {caller});
     });
     std::map<std::pair<std::string, std::string>, Rules> grouped;
     for (size_t row = 0; row < result.size(); ++row) {
@@ -82,6 +95,7 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
         Rules &rules = grouped[{object, text("name_column")}];
         rules.table.relation = object;
         rules.table.name_column = text("name_column");
+        rules.owner = static_cast<uint32_t>(result.at(row, "owner").integer());
         if (rules.table.bucket_column.empty())
             rules.table.bucket_column = text("bucket_column");
         if (rules.table.size_column.empty())
@@ -95,6 +109,9 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
                                           match == "exact"    ? ReferenceMatch::exact
                                           : match == "suffix" ? ReferenceMatch::suffix
                                                               : ReferenceMatch::contains});
+        if (!result.at(row, "permitted").boolean())
+            rules.doubt = format("only a role with the rights of %s, who owns the table, may clean it up",
+                                 base::quote_identifier(text("owner_name")).c_str());
         for (const auto &[column, relation] :
              {std::pair("object_stands", object), std::pair("reference_stands", reference)})
             if (!result.at(row, column).boolean())
@@ -102,6 +119,21 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
                     format("rule %s: %s does not exist any more", text("name").c_str(), relation.c_str());
     }
     return grouped;
+}
+
+// With the rights of the table's owner.
+pg::Result clean_up(Rules &rules, bool dry_run)
+{
+    // References that row security hides would make objects look like orphans: an error instead.
+    pg::query("SELECT set_config('row_security', 'off', true)");
+    for (const OrphanReference &reference : rules.table.references)
+        if (!pg::query(any_reference_sql(reference)).at(0, size_t{0}).boolean()) {
+            rules.doubt =
+                format("%s.%s names no object at all, so every object would be an orphan",
+                       reference.relation.c_str(), base::quote_identifier(reference.column).c_str());
+            return {};
+        }
+    return pg::query(orphans_sql(rules.table, !dry_run));
 }
 
 } // namespace
@@ -145,6 +177,14 @@ Value add_orphan_rule(const pg::Arguments &arguments)
     }
     if (!age.empty() && category_of(object, age) != "D")
         refuse(format("column %s is no time", base::quote_identifier(age).c_str()));
+    // The objects' owner looks for the references, whoever calls.
+    const OrphanReference read{
+        base::qualified_name(references.schema, references.name), arguments.text(4), {}};
+    if (const auto error = pg::try_query_as(objects.owner, "EXPLAIN " + any_reference_sql(read)))
+        throw Error(ErrorKind::not_allowed,
+                    format("the owner of table %s cannot read the references in %s",
+                           base::qualified_name(objects.schema, objects.name).c_str(), read.relation.c_str()),
+                    said(*error), "Grant the owner USAGE on its schema and SELECT on the table.");
     const std::string role = pg::current_user_name();
     pg::as_house_owner([&] {
         const auto there =
@@ -193,7 +233,7 @@ Value remove_orphan_rule(const pg::Arguments &arguments)
 void cleanup_orphaned_images(const pg::Arguments &arguments, pg::Rows &rows)
 {
     const bool dry_run = arguments.boolean(0);
-    const auto grouped = rules_by_table();
+    auto grouped = rules_by_table();
     if (grouped.empty()) {
         pg::notice(
             "there is no orphan rule, so nothing is known to be an orphan",
@@ -203,27 +243,24 @@ void cleanup_orphaned_images(const pg::Arguments &arguments, pg::Rows &rows)
             "bucket_column => 'bucket_id');");
         return;
     }
-    // References that row security hides would make objects look like orphans: an error instead.
-    const std::string before = pg::query("SELECT current_setting('row_security')").at(0, size_t{0}).text();
-    pg::query("SELECT set_config('row_security', 'off', true)");
-    for (const auto &[key, rules] : grouped) {
-        std::string doubt = rules.doubt;
-        for (const OrphanReference &reference : rules.table.references)
-            if (doubt.empty() && !pg::query(any_reference_sql(reference)).at(0, size_t{0}).boolean())
-                doubt = format("%s.%s names no object at all, so every object would be an orphan",
-                               reference.relation.c_str(), base::quote_identifier(reference.column).c_str());
-        if (!doubt.empty()) {
+    if (!dry_run)
+        pg::query("SET CONSTRAINTS ALL IMMEDIATE"); // the commit is not the owners'
+    for (auto &[key, rules] : grouped) {
+        pg::Result found;
+        if (rules.doubt.empty())
+            if (const auto error = pg::try_as_role(
+                    rules.owner, [&, &cleaned = rules] { found = clean_up(cleaned, dry_run); }))
+                rules.doubt = said(*error);
+        if (!rules.doubt.empty()) {
             pg::warning(
-                format("skipped %s: %s", rules.table.relation.c_str(), doubt.c_str()),
+                format("skipped %s: %s", rules.table.relation.c_str(), rules.doubt.c_str()),
                 "Remove the rule with opsrunbook.remove_orphan_rule(), or bring back what it looks at.");
             continue;
         }
-        const pg::Result found = pg::query(orphans_sql(rules.table, !dry_run));
         for (size_t row = 0; row < found.size(); ++row)
             rows.add({found.at(row, "image_name"), found.at(row, "bucket"), found.at(row, "size_bytes"),
                       dry_run ? "would delete" : "deleted"});
     }
-    pg::query("SELECT set_config('row_security', $1, true)", {before});
 }
 
 } // namespace opsrunbook::maintenance

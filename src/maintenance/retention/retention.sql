@@ -141,7 +141,7 @@ CREATE FUNCTION opsrunbook.add_orphan_rule(name text, object_relation regclass, 
     age_column name DEFAULT NULL, min_age interval DEFAULT '1 day')
     RETURNS text LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_add_orphan_rule';
 COMMENT ON FUNCTION opsrunbook.add_orphan_rule(text, regclass, name, regclass, name, text, name, name, name, interval) IS
-    'says which column refers to the objects that a table lists (as storage.objects does). match: exact (the same text), suffix (a URL that ends with /name), contains (the name anywhere in it). Objects younger than min_age by age_column (default: created_at) are left alone. Several rules on one table: an object stays when any of them finds a reference';
+    'says which column refers to the objects that a table lists (as storage.objects does). match: exact (the same text), suffix (a URL that ends with /name), contains (the name anywhere in it). Objects younger than min_age by age_column (default: created_at) are left alone. Several rules on one table: an object stays when any of them finds a reference. Only who has the rights of the object table''s owner may; that owner must be able to read the references';
 
 CREATE FUNCTION opsrunbook.remove_orphan_rule(name text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_remove_orphan_rule';
@@ -151,4 +151,4 @@ CREATE FUNCTION @extschema@.cleanup_orphaned_images(dry_run boolean DEFAULT fals
     OUT size_bytes bigint, OUT action text)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_cleanup_orphaned_images';
 COMMENT ON FUNCTION @extschema@.cleanup_orphaned_images(boolean) IS
-    'deletes the rows of object tables that nothing refers to any more, by the rules in opsrunbook.orphan_rule, in the caller''s transaction and with the caller''s rights; dry_run only lists them';
+    'deletes the rows of object tables that nothing refers to any more, by the rules in opsrunbook.orphan_rule, in the caller''s transaction, each table with its owner''s rights (which the caller must have) and as a security-restricted operation; deferrable constraints are checked at once from there on; a table that cannot be cleaned up is skipped with a warning; dry_run only lists them';
