@@ -76,6 +76,57 @@ RESET ROLE;
 SELECT opsrunbook.set_retention('mallory.by_planner', 'at', '1 day', 'mallory.constant()') \g /dev/null
 SELECT isnt(current_setting('application_name'), 'mallory was here', 'checking a condition leaves no setting behind');
 
+-- a policy is about the table and by the role that it was set on and by: not about what has the name later
+CREATE TABLE event AS SELECT timestamptz '2020-01-01' AS at;
+SELECT opsrunbook.set_retention('event', 'at', '1 day') \g /dev/null
+DROP TABLE event;
+CREATE TABLE event AS SELECT timestamptz '2020-01-01' AS at;
+SELECT matches(pg_temp.status_of('public.event'), '^skipped: .*set on another table.*set_retention', 'a new table of the name does not inherit the policy');
+SELECT is((SELECT count(*) FROM event), 1::bigint, 'and keeps its rows');
+SELECT opsrunbook.set_retention('event', 'at', '1 day') \g /dev/null
+SELECT matches(pg_temp.status_of('public.event'), '^completed', 'set again, it is about the new one');
+
+CREATE TABLE event_archive (LIKE event);
+SELECT opsrunbook.set_retention('event', 'at', '1 day', archive_to => 'event_archive') \g /dev/null
+DROP TABLE event_archive;
+CREATE TABLE event_archive (LIKE event);
+SELECT matches(pg_temp.status_of('public.event'), '^skipped: .*the other table', 'nor does a new archive get the rows');
+SELECT opsrunbook.set_retention('event', 'at', '1 day') \g /dev/null
+
+GRANT pg_monitor TO retention_mallory;
+SET ROLE retention_mallory;
+CREATE TABLE mallory.given AS SELECT timestamptz '2020-01-01' AS at;
+SELECT opsrunbook.set_retention('mallory.given', 'at', '1 day') \g /dev/null
+RESET ROLE;
+ALTER TABLE mallory.given OWNER TO CURRENT_USER;
+SELECT matches(pg_temp.status_of('mallory.given'), '^skipped: .*role retention_mallory set it', 'a table that changed hands is not under its former owner''s policy');
+SELECT is((SELECT count(*) FROM mallory.given), 1::bigint, 'and keeps its rows');
+
+-- after a dump and restore the OIDs are unknown: the setter's rights decide, and the new OIDs are noted
+DELETE FROM opsrunbook.retention_policy_identity;
+INSERT INTO event VALUES ('2020-01-01');
+SELECT matches(pg_temp.status_of('mallory.given'), '^skipped: .*role retention_mallory set it', 'restored: a setter without the rights of the owner');
+SELECT is((SELECT count(*) FROM event), 0::bigint, 'restored: a setter with the rights of the owner');
+SELECT is((SELECT relation_oid FROM opsrunbook.retention_policy_identity WHERE relation_name = 'event'), 'event'::regclass::oid, 'and from then on it is about this table');
+
+-- so it is with the rules of orphaned objects
+CREATE TABLE object AS SELECT 'a' AS name UNION SELECT 'b';
+CREATE TABLE reference AS SELECT 'c' AS name;
+SELECT opsrunbook.add_orphan_rule('about names', 'object', 'name', 'reference', 'name', min_age => '0') \g /dev/null
+ALTER TABLE object RENAME TO object_before;
+CREATE TABLE object AS TABLE object_before;
+SET client_min_messages = error;
+SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'a new table of objects does not inherit the rule');
+DROP TABLE object;
+ALTER TABLE object_before RENAME TO object;
+DROP TABLE reference;
+CREATE TABLE reference AS SELECT 'c' AS name;
+SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'nor does a new table of references');
+SET client_min_messages = warning;
+DELETE FROM opsrunbook.orphan_rule_identity;
+SELECT results_eq('SELECT image_name FROM cleanup_orphaned_images()', $$VALUES ('a'), ('b')$$, 'restored: a setter with the rights of the owner');
+SELECT is((SELECT reference_oid FROM opsrunbook.orphan_rule_identity), 'reference'::regclass::oid, 'and from then on it is about this table');
+
 SELECT * FROM finish();
 SELECT opsrunbook.drop_retention(relation) FROM opsrunbook.retention_policies \g /dev/null
 DROP SCHEMA mallory CASCADE;

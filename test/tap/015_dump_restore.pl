@@ -97,6 +97,8 @@ for my $format (qw(custom plain))
 	is( $node->safe_psql($database, 'SELECT relation FROM opsrunbook.retention_policies'),
 		in_source('SELECT relation FROM opsrunbook.retention_policies'),
 		'the retention policy knows its table');
+	is($node->safe_psql($database, q{SELECT status FROM opsrunbook.apply_retention('"User''s events"')}),
+		'completed', 'and is applied');
 }
 
 $node->stop;

@@ -1,4 +1,5 @@
 #include "maintenance/retention/orphan_statements.hpp"
+#include "maintenance/retention/standing.hpp"
 #include "maintenance/retention/statements.hpp"
 
 #include <gtest/gtest.h>
@@ -166,4 +167,19 @@ TEST(Orphans, EveryReferenceMustMiss)
     const std::string removed = orphans_sql(objects, true);
     EXPECT_TRUE(has(removed, "FOR UPDATE SKIP LOCKED"));
     EXPECT_TRUE(has(removed, "DELETE FROM storage.objects x USING free f"));
+}
+
+TEST(Retention, WhatWasSetStandsForTheSameTablesAndBySomebodyWithTheOwnersRights)
+{
+    Standing standing{true, true, "app", true, "app"};
+    EXPECT_EQ(reason_against(standing), "");
+    standing.setter_has_rights = false;
+    standing.owner = "Bob";
+    EXPECT_EQ(reason_against(standing),
+              "role app set it, without the rights of \"Bob\", who owns the table now");
+    standing.setter = "";
+    EXPECT_TRUE(has(reason_against(standing), "does not exist any more"));
+    // Even by the owner: the rows are others.
+    EXPECT_TRUE(has(reason_against({false, true, "app", true, "app"}), "set on another table"));
+    EXPECT_TRUE(has(reason_against({true, false, "app", true, "app"}), "another one then"));
 }

@@ -82,6 +82,10 @@ std::string Application::obstacle_before() const
     if (!stored.permitted)
         return format("only a role with the rights of %s, who owns the table, may apply its policy",
                       base::quote_identifier(stored.owner_name).c_str());
+    if (!stored.reason_against.empty())
+        return "the policy is not applied: " + stored.reason_against +
+               "; set it again with opsrunbook.set_retention(), or remove it with "
+               "opsrunbook.drop_retention()";
     return "";
 }
 
@@ -90,6 +94,7 @@ void Application::prepare()
     locked = pg::try_lock_relation_task(stored.relation);
     if (!locked)
         return;
+    note_identity(stored);
     give_up_on_locks();
     policy = resolve(stored);
     tables = tables_of(policy);

@@ -191,6 +191,10 @@ Value set_retention(const pg::Arguments &arguments)
              policy.archive_name.empty() ? none : Value(policy.archive_schema),
              policy.archive_name.empty() ? none : Value(policy.archive_name), policy.batch_size,
              policy.enabled, role});
+        pg::query("DELETE FROM opsrunbook.retention_policy_identity"
+                  " WHERE relation_schema = $1 AND relation_name = $2",
+                  {policy.schema, policy.name});
+        note_identity(policy);
     });
     RetentionTable table;
     table.schema = policy.schema;

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "maintenance/retention/application.hpp"
 #include "maintenance/retention/orphan_statements.hpp"
+#include "maintenance/retention/standing.hpp"
 #include "pg/as_role.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
@@ -81,10 +82,18 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
         return pg::query(
             "SELECT r.*, r.min_age::text AS least_age, o.oid IS NOT NULL AS object_stands,"
             " to_regclass(format('%I.%I', reference_schema, reference_name)) IS NOT NULL AS reference_stands,"
+            " coalesce(k.object_oid = o.oid, true) AS same_object,"
+            " coalesce(k.reference_oid = to_regclass(format('%I.%I', reference_schema, reference_name)), "
+            "true)"
+            " AS same_reference, s.rolname::text AS setter,"
+            " coalesce(pg_has_role(s.oid, o.relowner, 'USAGE'), false) AS setter_has_rights,"
             " o.relowner::bigint AS owner, pg_get_userbyid(o.relowner)::text AS owner_name,"
             " coalesce(pg_has_role($1::oid, o.relowner, 'USAGE'), false) AS permitted"
             " FROM opsrunbook.orphan_rule r LEFT JOIN pg_class o"
             " ON o.oid = to_regclass(format('%I.%I', object_schema, object_name)) AND o.relkind IN ('r', 'p')"
+            " LEFT JOIN opsrunbook.orphan_rule_identity k ON k.name = r.name"
+            " LEFT JOIN pg_roles s ON CASE WHEN k.role_oid IS NULL THEN s.rolname = r.role"
+            " ELSE s.oid = k.role_oid END"
             " ORDER BY r.name",
             {caller});
     });
@@ -109,6 +118,11 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
                                           match == "exact"    ? ReferenceMatch::exact
                                           : match == "suffix" ? ReferenceMatch::suffix
                                                               : ReferenceMatch::contains});
+        const std::string against = reason_against(
+            {result.at(row, "same_object").boolean(), result.at(row, "same_reference").boolean(),
+             text("setter"), result.at(row, "setter_has_rights").boolean(), text("owner_name")});
+        if (!against.empty())
+            rules.doubt = format("rule %s is not applied: %s", text("name").c_str(), against.c_str());
         if (!result.at(row, "permitted").boolean())
             rules.doubt = format("only a role with the rights of %s, who owns the table, may clean it up",
                                  base::quote_identifier(text("owner_name")).c_str());
@@ -119,6 +133,19 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
                     format("rule %s: %s does not exist any more", text("name").c_str(), relation.c_str());
     }
     return grouped;
+}
+
+// Ties the rules of this name to the tables they name; after a dump and restore their OIDs are not known.
+void note_identities(const std::string &object)
+{
+    pg::house_query("INSERT INTO opsrunbook.orphan_rule_identity (name, object_oid, reference_oid, role_oid)"
+                    " SELECT r.name, to_regclass(format('%I.%I', r.object_schema, r.object_name)),"
+                    " to_regclass(format('%I.%I', r.reference_schema, r.reference_name)), o.oid"
+                    " FROM opsrunbook.orphan_rule r JOIN pg_roles o ON o.rolname = r.role"
+                    " WHERE to_regclass(format('%I.%I', r.object_schema, r.object_name)) = to_regclass($1)"
+                    " AND to_regclass(format('%I.%I', r.reference_schema, r.reference_name)) IS NOT NULL"
+                    " ON CONFLICT DO NOTHING",
+                    {object});
 }
 
 // With the rights of the table's owner.
@@ -186,6 +213,7 @@ Value add_orphan_rule(const pg::Arguments &arguments)
                            base::qualified_name(objects.schema, objects.name).c_str(), read.relation.c_str()),
                     said(*error), "Grant the owner USAGE on its schema and SELECT on the table.");
     const std::string role = pg::current_user_name();
+    const int64_t role_oid = pg::current_user();
     pg::as_house_owner([&] {
         const auto there =
             pg::query("SELECT FROM opsrunbook.orphan_rule WHERE name = $1", {arguments.value(0)});
@@ -201,6 +229,9 @@ Value add_orphan_rule(const pg::Arguments &arguments)
             {arguments.value(0), objects.schema, objects.name, arguments.text(2), references.schema,
              references.name, arguments.text(4), match, arguments.value(6), arguments.value(7),
              age.empty() ? Value() : Value(age), min_age, role});
+        pg::query("INSERT INTO opsrunbook.orphan_rule_identity (name, object_oid, reference_oid, role_oid)"
+                  " VALUES ($1, $2::bigint::oid, $3::bigint::oid, $4::bigint::oid)",
+                  {arguments.value(0), object, reference, role_oid});
     });
     return format("objects of %s that %s.%s does not name any more are orphans: SELECT * FROM "
                   "cleanup_orphaned_images(dry_run => true); lists them",
@@ -257,6 +288,8 @@ void cleanup_orphaned_images(const pg::Arguments &arguments, pg::Rows &rows)
                 "Remove the rule with opsrunbook.remove_orphan_rule(), or bring back what it looks at.");
             continue;
         }
+        if (!dry_run)
+            note_identities(rules.table.relation);
         for (size_t row = 0; row < found.size(); ++row)
             rows.add({found.at(row, "image_name"), found.at(row, "bucket"), found.at(row, "size_bytes"),
                       dry_run ? "would delete" : "deleted"});

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "maintenance/retention/standing.hpp"
 #include "pg/database.hpp"
 #include "pg/role.hpp"
 
@@ -53,7 +54,18 @@ std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation)
         return pg::query(
             "SELECT p.relation_schema, p.relation_name, p.time_column, p.keep::text AS keep, p.condition,"
             " p.archive_schema, p.archive_name, p.batch_size, p.enabled," +
-                table_columns + " FROM opsrunbook.retention_policy p" + table_joins +
+                table_columns +
+                ", coalesce(k.relation_oid = c.oid, true) AS same_relation,"
+                " coalesce(k.archive_oid = CASE WHEN p.archive_name IS NOT NULL"
+                " THEN to_regclass(format('%I.%I', p.archive_schema, p.archive_name)) END, true) AS "
+                "same_archive,"
+                " s.rolname::text AS setter, coalesce(pg_has_role(s.oid, c.relowner, 'USAGE'), false) AS "
+                "setter_has_rights FROM opsrunbook.retention_policy p" +
+                table_joins +
+                " LEFT JOIN opsrunbook.retention_policy_identity k"
+                " ON k.relation_schema = p.relation_schema AND k.relation_name = p.relation_name"
+                " LEFT JOIN pg_roles s ON CASE WHEN k.role_oid IS NULL THEN s.rolname = p.role"
+                " ELSE s.oid = k.role_oid END"
                 " WHERE $2::bigint IS NULL OR c.oid = $2::bigint::oid"
                 " ORDER BY p.relation_schema, p.relation_name",
             {caller, relation ? base::Value(*relation) : base::Value()});
@@ -62,6 +74,10 @@ std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation)
     for (size_t row = 0; row < result.size(); ++row) {
         StoredPolicy policy;
         read_table(policy, result, row);
+        policy.reason_against =
+            reason_against({result.at(row, "same_relation").boolean(),
+                            result.at(row, "same_archive").boolean(), result.at(row, "setter").text(),
+                            result.at(row, "setter_has_rights").boolean(), policy.owner_name});
         policy.keep = result.at(row, "keep").text();
         policy.condition = result.at(row, "condition").text();
         policy.archive_schema = result.at(row, "archive_schema").text();
@@ -71,6 +87,17 @@ std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation)
         policies.push_back(std::move(policy));
     }
     return policies;
+}
+
+void note_identity(const StoredPolicy &stored)
+{
+    pg::house_query(
+        "INSERT INTO opsrunbook.retention_policy_identity (relation_schema, relation_name, relation_oid,"
+        " archive_oid, role_oid) SELECT p.relation_schema, p.relation_name, $3::bigint::oid, CASE WHEN"
+        " p.archive_name IS NOT NULL THEN to_regclass(format('%I.%I', p.archive_schema, p.archive_name)) END,"
+        " r.oid FROM opsrunbook.retention_policy p JOIN pg_roles r ON r.rolname = p.role"
+        " WHERE p.relation_schema = $1 AND p.relation_name = $2 ON CONFLICT DO NOTHING",
+        {stored.schema, stored.name, stored.relation});
 }
 
 std::vector<ExpiredRows> expired_rows()

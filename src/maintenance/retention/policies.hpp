@@ -17,7 +17,8 @@ struct StoredPolicy {
     uint32_t relation = 0; // 0: the table is gone
     uint32_t owner = 0;
     std::string owner_name;
-    bool permitted = false; // the current user has the rights of the table's owner
+    bool permitted = false;     // the current user has the rights of the table's owner
+    std::string reason_against; // standing.hpp; empty: none
     std::string time_column;
     std::string time_type; // empty: the column is gone, or no time any more
     std::string keep;
@@ -29,6 +30,9 @@ struct StoredPolicy {
 
 // All policies, or that of one relation.
 std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation);
+
+// Ties a policy that came with a dump to its table.
+void note_identity(const StoredPolicy &stored);
 
 // Of the enabled policies, by the histograms of their time columns: without a look at the tables, so without
 // their locks.  Tables that were never analyzed are left out; conditions are not counted.

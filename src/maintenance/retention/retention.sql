@@ -1,5 +1,6 @@
 -- Retention: which rows may go after which time, the runs that let them go, and objects that nothing refers to.
--- Policies and rules name their objects by schema and name, so that they survive dump and restore.
+-- Policies and rules name their objects by schema and name, so that they survive dump and restore; the OIDs beside them
+-- keep them from applying to other objects that get these names later.
 
 CREATE TABLE opsrunbook.retention_policy (
     relation_schema text NOT NULL,
@@ -17,6 +18,18 @@ CREATE TABLE opsrunbook.retention_policy (
 );
 COMMENT ON TABLE opsrunbook.retention_policy IS 'retention policies, written by opsrunbook.set_retention(); role: who set it last';
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.retention_policy', '');
+
+-- Not dumped: a dump's tables and roles have other OIDs (standing.hpp).
+CREATE TABLE opsrunbook.retention_policy_identity (
+    relation_schema text NOT NULL,
+    relation_name text NOT NULL,
+    relation_oid oid NOT NULL,
+    archive_oid oid,
+    role_oid oid NOT NULL,
+    PRIMARY KEY (relation_schema, relation_name),
+    FOREIGN KEY (relation_schema, relation_name) REFERENCES opsrunbook.retention_policy ON DELETE CASCADE
+);
+COMMENT ON TABLE opsrunbook.retention_policy_identity IS 'which table and archive a policy was set on, and by which role, so that others of the same names do not inherit it';
 
 CREATE SEQUENCE opsrunbook.retention_run_id;
 COMMENT ON SEQUENCE opsrunbook.retention_run_id IS 'ids of opsrunbook.retention_run, drawn before its rows are written';
@@ -70,7 +83,7 @@ CREATE FUNCTION opsrunbook.set_retention(relation regclass, time_column name, ke
     archive_to regclass DEFAULT NULL, batch_size integer DEFAULT 10000, enabled boolean DEFAULT true)
     RETURNS text LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_set_retention';
 COMMENT ON FUNCTION opsrunbook.set_retention(regclass, name, interval, text, regclass, integer, boolean) IS
-    'sets or replaces a table''s retention: rows whose time_column is older than keep, and that meet the condition, are deleted (or moved into archive_to) by opsrunbook.apply_retention(); only who has the rights of the table''s owner may; returns what will be deleted, as a statement';
+    'sets or replaces a table''s retention: rows whose time_column is older than keep, and that meet the condition, are deleted (or moved into archive_to) by opsrunbook.apply_retention(); only who has the rights of the table''s owner may; a policy is not applied to another table that gets the name later, nor when the role that set it has not the rights of the owner any more: then it is skipped until it is set again; returns what will be deleted, as a statement';
 
 CREATE FUNCTION opsrunbook.drop_retention(relation regclass) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_drop_retention';
@@ -118,6 +131,15 @@ CREATE TABLE opsrunbook.orphan_rule (
 );
 COMMENT ON TABLE opsrunbook.orphan_rule IS 'which column refers to the objects of which table, written by opsrunbook.add_orphan_rule(); an object is an orphan when no rule of its table finds a reference';
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.orphan_rule', '');
+
+-- Not dumped, as retention_policy_identity.
+CREATE TABLE opsrunbook.orphan_rule_identity (
+    name text PRIMARY KEY REFERENCES opsrunbook.orphan_rule ON DELETE CASCADE,
+    object_oid oid NOT NULL,
+    reference_oid oid NOT NULL,
+    role_oid oid NOT NULL
+);
+COMMENT ON TABLE opsrunbook.orphan_rule_identity IS 'which tables an orphan rule was set on, and by which role, so that others of the same names do not inherit it';
 GRANT SELECT ON opsrunbook.orphan_rule TO pg_monitor;
 
 -- One text for what a URL says in two ways; what does not decode stays as it is.
@@ -141,7 +163,7 @@ CREATE FUNCTION opsrunbook.add_orphan_rule(name text, object_relation regclass, 
     age_column name DEFAULT NULL, min_age interval DEFAULT '1 day')
     RETURNS text LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_add_orphan_rule';
 COMMENT ON FUNCTION opsrunbook.add_orphan_rule(text, regclass, name, regclass, name, text, name, name, name, interval) IS
-    'says which column refers to the objects that a table lists (as storage.objects does). match: exact (the same text), suffix (a URL that ends with /name), contains (the name anywhere in it). Objects younger than min_age by age_column (default: created_at) are left alone. Several rules on one table: an object stays when any of them finds a reference. Only who has the rights of the object table''s owner may; that owner must be able to read the references';
+    'says which column refers to the objects that a table lists (as storage.objects does). match: exact (the same text), suffix (a URL that ends with /name), contains (the name anywhere in it). Objects younger than min_age by age_column (default: created_at) are left alone. Several rules on one table: an object stays when any of them finds a reference. Only who has the rights of the object table''s owner may; that owner must be able to read the references. A rule whose tables were dropped and created anew, or whose role has lost the owner''s rights, is skipped until it is removed and added again';
 
 CREATE FUNCTION opsrunbook.remove_orphan_rule(name text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_remove_orphan_rule';
