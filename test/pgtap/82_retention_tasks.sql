@@ -56,4 +56,28 @@ RESET opsrunbook.retention_seqscan_limit_mb;
 SELECT is_empty($$SELECT * FROM opsrunbook.tasks WHERE message LIKE 'another maintenance worker%' AND status <> 'completed'$$, 'no task is left out because its run was at the table with another');
 SELECT is((SELECT count(*) FROM plain WHERE at < now() - interval '100 days'), 60000::bigint, 'and nothing is deleted');
 
+-- An error gives the table free: the worker goes on with other policies, and other maintenance is not kept out.
+CREATE TABLE referred (id integer PRIMARY KEY, at timestamptz);
+CREATE TABLE referring (id integer REFERENCES referred);
+INSERT INTO referred SELECT i, now() - interval '200 days' FROM generate_series(1, 1000) i;
+INSERT INTO referring SELECT i FROM generate_series(1, 1000) i;
+CREATE INDEX ON referred (at);
+CREATE TABLE waits (at timestamptz);
+INSERT INTO waits VALUES (now() - interval '200 days');
+CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(4712); RETURN OLD; END$$;
+CREATE TRIGGER wait BEFORE DELETE ON waits FOR EACH ROW EXECUTE FUNCTION public.wait();
+SELECT opsrunbook.set_retention('referred', 'at', '100 days') \g /dev/null
+SELECT opsrunbook.set_retention('waits', 'at', '100 days') \g /dev/null
+SELECT pg_advisory_lock(4712) \g /dev/null
+SELECT pg_temp.link('retention') \g /dev/null
+SELECT dblink_exec('retention', 'SET opsrunbook.lock_timeout = ''60s''') \g /dev/null
+SELECT dblink_send_query('retention', 'SELECT count(*) FROM opsrunbook.apply_retention()') \g /dev/null
+SELECT ok(pg_temp.comes_true($$EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)$$), 'the worker is at the policy after the one that failed');
+SELECT is((SELECT status FROM opsrunbook.retention_runs WHERE relation = 'public.referred'), 'failed', 'a foreign key has stopped that one');
+SELECT set_eq($$SELECT objid::regclass::text FROM pg_locks WHERE locktype = 'object' AND classid = 'opsrunbook.task'::regclass$$,
+    $$VALUES ('waits')$$, 'and its table is not held any more');
+SELECT pg_advisory_unlock(4712) \g /dev/null
+SELECT * FROM dblink_get_result('retention') AS r(n bigint) \g /dev/null
+SELECT dblink_disconnect('retention') \g /dev/null
+
 SELECT * FROM finish();

@@ -38,8 +38,6 @@ private:
 
     // In a transaction, too.
     void give_up_on_locks();
-    // One operation a table at a time; an error's abort has released the table.
-    void hold_table();
     // The rights of this moment, not those of the run's start.
     uint32_t owner_whose_rights_we_have() const;
 
@@ -74,7 +72,8 @@ private:
     std::vector<RetentionTable> tables;
     std::set<uint32_t> gone; // partitions that went as a whole
     int64_t left = 0;
-    bool locked = false;
+    bool locked =
+        false; // one operation a table at a time: from prepare() to the end of run(), through errors
     bool going_on = true;
 };
 

@@ -38,9 +38,9 @@ void Application::run()
                 gone.insert(table.relation); // below a partition that went as a whole
         if (going_on)
             finish(request.dry_run ? "planned" : "completed", closing_words());
-        if (locked)
-            pg::worker_transaction([this] { pg::unlock_relation_task(stored.relation); });
     }
+    if (locked)
+        pg::worker_transaction([this] { pg::unlock_relation_task(stored.relation); });
 }
 
 RetentionStep Application::new_step(const std::string &relation, const std::string &action)

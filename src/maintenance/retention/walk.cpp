@@ -33,13 +33,6 @@ void Application::give_up_on_locks()
     pg::query("SELECT set_config('lock_timeout', $1, true)", {format("%dms", request.lock_timeout_ms)});
 }
 
-void Application::hold_table()
-{
-    locked = locked || pg::try_lock_relation_task(stored.relation);
-    if (!locked)
-        throw base::Error(base::ErrorKind::not_ready, "another maintenance worker has taken the table over");
-}
-
 uint32_t Application::owner_whose_rights_we_have() const
 {
     const pg::Result result = pg::query("SELECT c.relowner::bigint, pg_has_role(c.relowner, 'USAGE')"
@@ -58,7 +51,6 @@ std::optional<pg::ServerError> Application::commit(const std::string &sql,
     for (int attempt = 1;; ++attempt) {
         const RetentionStep before = summary;
         std::optional<pg::ServerError> error = pg::worker_transaction([&] {
-            hold_table();
             const uint32_t owner = owner_whose_rights_we_have();
             give_up_on_locks();
             pg::query("SET CONSTRAINTS ALL IMMEDIATE"); // the commit is not the owner's
@@ -68,7 +60,6 @@ std::optional<pg::ServerError> Application::commit(const std::string &sql,
         });
         if (!error)
             return error;
-        locked = false;
         summary = before;
         if (attempt == tries_for_a_lock || !passes_by_waiting(*error))
             return error;
@@ -167,7 +158,6 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
     }
     step.status = "completed";
     const auto error = pg::worker_transaction([&] {
-        hold_table();
         const uint32_t owner = owner_whose_rights_we_have();
         give_up_on_locks();
         pg::as_role(owner, [&] {
@@ -186,7 +176,6 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
     });
     if (!error)
         return;
-    locked = false;
     step.status = passes_by_waiting(*error) ? "skipped" : "failed";
     step.details = said(*error);
     pg::worker_transaction([&] {
