@@ -117,7 +117,9 @@ std::optional<pg::ServerError> execute(const ClaimedTask &task, const pg::Worker
         return pg::worker_transaction([&] { refused = pg::drop_orphaned_table(task.relation); });
     if (task.kind == task_kind_text(TaskKind::retention_delete)) {
         const RetentionOutcome outcome = apply_policy(task.relation, request);
-        (outcome.done ? done : refused) = outcome.words;
+        if (outcome.kind == RetentionOutcome::Kind::failed)
+            return pg::ServerError{"", outcome.words, "", ""};
+        (outcome.kind == RetentionOutcome::Kind::completed ? done : refused) = outcome.words;
         return std::nullopt;
     }
     if (task.kind == task_kind_text(TaskKind::verify))

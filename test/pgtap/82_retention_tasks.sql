@@ -80,4 +80,11 @@ SELECT pg_advisory_unlock(4712) \g /dev/null
 SELECT * FROM dblink_get_result('retention') AS r(n bigint) \g /dev/null
 SELECT dblink_disconnect('retention') \g /dev/null
 
+-- A policy that cannot be applied is a task that failed, so that the job which runs it alerts.
+ANALYZE referred;
+SELECT results_eq($$SELECT status FROM run_automated_maintenance() WHERE task_name = 'retention delete' AND object_name = 'public.referred'$$,
+    $$VALUES ('failed')$$, 'a policy that a foreign key stops is a failed task');
+SELECT matches((SELECT message FROM opsrunbook.tasks WHERE object_name = 'public.referred' AND kind = 'retention delete' ORDER BY task_id DESC LIMIT 1),
+    '^stopped: .*violates foreign key', 'which says why');
+
 SELECT * FROM finish();

@@ -188,26 +188,29 @@ RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run)
     request.relation = relation;
     request.days = 0;
     request.dry_run = false;
+    using Kind = RetentionOutcome::Kind;
     RetentionOutcome outcome;
-    const auto drawn = pg::worker_transaction([&] { request.run_id = next_retention_run_id(); });
-    if (drawn)
-        return {false, said(*drawn)};
+    if (const auto error = pg::worker_transaction([&] { request.run_id = next_retention_run_id(); }))
+        return {Kind::failed, said(*error)};
     apply_policies(request);
-    const auto read = pg::worker_transaction([&] {
+    const auto error = pg::worker_transaction([&] {
         const pg::Result steps = retention_steps(request.run_id);
         if (steps.empty()) {
-            outcome.words = "its retention policy is gone";
+            outcome = {Kind::skipped, "its retention policy is gone"};
             return;
         }
         int64_t rows = 0;
         for (size_t row = 0; row < steps.size(); ++row)
             if (!steps.at(row, "rows_affected").is_null())
                 rows += steps.at(row, "rows_affected").integer();
-        outcome.done = steps.at(0, "status").text() == "completed";
-        outcome.words = outcome.done ? base::plural(rows, "row") + " " + steps.at(0, "details").text()
-                                     : steps.at(0, "details").text();
+        const std::string &status = steps.at(0, "status").text();
+        outcome.words = steps.at(0, "details").text();
+        if (status == "completed")
+            outcome = {Kind::completed, base::plural(rows, "row") + " " + outcome.words};
+        else if (status == "skipped" || status == "refused")
+            outcome.kind = Kind::skipped;
     });
-    return read ? RetentionOutcome{false, said(*read)} : outcome;
+    return error ? RetentionOutcome{Kind::failed, said(*error)} : outcome;
 }
 
 } // namespace opsrunbook::maintenance

@@ -14,9 +14,10 @@ namespace opsrunbook::maintenance {
 
 void apply_policies(const pg::WorkerRequest &request);
 
-// The policy of one relation as a task of a maintenance run: what was done, or why it was not (done = false).
+// The policy of one relation as a task of a maintenance run: what was done, or why it was not.
 struct RetentionOutcome {
-    bool done = false;
+    enum class Kind { completed, skipped, failed };
+    Kind kind = Kind::failed;
     std::string words;
 };
 RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run);
