@@ -41,8 +41,11 @@ namespace {
 // work.
 void prepare_settings(bool keep_path)
 {
-    if (!keep_path)
+    if (!keep_path) {
         SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+        // Statements with times that are written down are run elsewhere; the order of day and month is kept.
+        SetConfigOption("DateStyle", "ISO", PGC_SUSET, PGC_S_OVERRIDE);
+    }
     static constexpr const char *const settings[][2] = {
         {"statement_timeout", "0"},
 #if PG_VERSION_NUM >= 170000

@@ -19,6 +19,7 @@ RetentionPolicy policy(const char *condition = "", const char *archive = "")
     p.condition = condition;
     p.archive = archive;
     p.archived_columns = {"id", "Created At"};
+    p.stored_columns = {"id", "Created At", "note"};
     p.batch_size = 500;
     return p;
 }
@@ -132,6 +133,21 @@ TEST(Retention, BatchStatements)
                             "\"Created At\" FROM opsrunbook_gone"))
         << blocks;
     EXPECT_FALSE(has(blocks, "LIMIT")) << "a limit would skip the rows behind it";
+}
+
+TEST(Retention, WhatUndoes)
+{
+    EXPECT_EQ(
+        undo_archive(policy("processed", "app.old"), "2024-01-01 00:00:00+00", "2024-04-30 00:00:00+00"),
+        "WITH back AS (DELETE FROM app.old WHERE \"Created At\" >= '2024-01-01 00:00:00+00'::timestamptz"
+        " AND \"Created At\" <= '2024-04-30 00:00:00+00'::timestamptz RETURNING id, \"Created At\", note)"
+        " INSERT INTO app.user_events (id, \"Created At\", note) OVERRIDING SYSTEM VALUE"
+        " SELECT id, \"Created At\", note FROM back;");
+    RetentionTable t = table();
+    t.bound = "FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')";
+    EXPECT_EQ(undo_detach(t),
+              "ALTER TABLE app.user_events ATTACH PARTITION app.user_events_2024 FOR VALUES FROM "
+              "('2024-01-01') TO ('2024-02-01');");
 }
 
 TEST(Retention, CommandsForPeople)

@@ -55,6 +55,11 @@ private:
         int64_t chosen, gone;
         std::string latest;
     };
+    // The stretch of time that the policy has moved, with another batch's.
+    struct Moved {
+        std::string from, to; // empty: nothing yet
+    };
+    Moved widened(const pg::Result &batch) const;
     std::optional<Batch> do_batch(const std::string &sql);
     void walk_index(const RetentionTable &table);
     void walk_blocks(const RetentionTable &table);
@@ -71,6 +76,7 @@ private:
     RetentionPolicy policy;
     std::vector<RetentionTable> tables;
     std::set<uint32_t> gone; // partitions that went as a whole
+    Moved moved;
     int64_t left = 0;
     bool locked =
         false; // one operation a table at a time: from prepare() to the end of run(), through errors

@@ -192,6 +192,13 @@ RetentionPolicy resolve(const StoredPolicy &stored)
     if (archive.at(0, size_t{0}).is_null())
         throw Error(ErrorKind::not_ready, format("archive table %s does not exist", policy.archive.c_str()),
                     "", "Create it, or set the policy again with opsrunbook.set_retention().");
+    policy.stored_columns =
+        pg::query("SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a"
+                  " WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT"
+                  " a.attisdropped AND a.attgenerated = ''",
+                  {stored.relation})
+            .at(0, size_t{0})
+            .texts();
     // The archive computes its generated columns itself.
     policy.archived_columns =
         pg::query("SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a"

@@ -45,6 +45,7 @@ CREATE TABLE opsrunbook.retention_run (
     status text NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'refused', 'skipped', 'planned')),
     details text NOT NULL DEFAULT '',
     command text NOT NULL DEFAULT '',
+    undo text NOT NULL DEFAULT '',
     role text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -72,11 +73,12 @@ CREATE VIEW opsrunbook.retention_runs AS
                      AND NOT opsrunbook.still_at_work('retention', r.run_id, r.step, r.worker_pid, r.worker_started_at)
                 THEN pg_catalog.format('worker process %s ended without reporting; the batches it committed are counted', r.worker_pid)
                 ELSE r.details END AS details,
-           r.command, r.role, r.started_at, r.updated_at, CASE WHEN a.pid IS NOT NULL THEN r.worker_pid END AS worker_pid
+           r.command, r.role, r.started_at, r.updated_at, CASE WHEN a.pid IS NOT NULL THEN r.worker_pid END AS worker_pid,
+           r.undo
     FROM opsrunbook.retention_run r
          LEFT JOIN pg_catalog.pg_stat_activity a
          ON a.pid = r.worker_pid AND a.backend_start = r.worker_started_at AND r.status = 'running';
-COMMENT ON VIEW opsrunbook.retention_runs IS 'what retention did and does: rows and batches committed until now';
+COMMENT ON VIEW opsrunbook.retention_runs IS 'what retention did and does: rows and batches committed until now; undo: the statement that attaches a detached partition again, or moves the archived rows back (all that the archive has of their stretch of time); empty where nothing can be undone';
 GRANT SELECT ON opsrunbook.retention_runs TO pg_monitor;
 
 CREATE FUNCTION opsrunbook.set_retention(relation regclass, time_column name, keep interval, condition text DEFAULT NULL,

@@ -16,16 +16,16 @@ void write_retention_step(int64_t run_id, const RetentionStep &step, const std::
     pg::as_house_owner([&] {
         pg::query("INSERT INTO opsrunbook.retention_run AS r (run_id, step, relation, action, rows_affected, "
                   "batches,"
-                  " status, details, command, role, worker_pid, worker_started_at)"
-                  " SELECT $1, $2, $3, $4, $5::bigint, $6, $7, $8, $9, $10, a.pid, a.backend_start"
+                  " status, details, command, undo, role, worker_pid, worker_started_at)"
+                  " SELECT $1, $2, $3, $4, $5::bigint, $6, $7, $8, $9, $10, $11, a.pid, a.backend_start"
                   " FROM pg_stat_get_activity(pg_backend_pid()) a"
                   " ON CONFLICT (run_id, step) DO UPDATE SET rows_affected = EXCLUDED.rows_affected,"
                   " batches = EXCLUDED.batches, status = EXCLUDED.status, details = EXCLUDED.details, "
-                  "command = EXCLUDED.command,"
+                  "command = EXCLUDED.command, undo = EXCLUDED.undo,"
                   " updated_at = clock_timestamp()",
                   {run_id, step.number, step.relation, step.action,
                    step.rows ? base::Value(*step.rows) : base::Value(), step.batches, step.status,
-                   step.details, step.command, role});
+                   step.details, step.command, step.undo, role});
     });
 }
 

@@ -18,6 +18,7 @@ struct RetentionStep {
     int64_t batches = 0;
     std::string status = "running"; // running, completed, failed, refused, skipped, planned
     std::string details, command;
+    std::string undo; // the statement; empty: what is gone is gone
 };
 
 int64_t next_retention_run_id();

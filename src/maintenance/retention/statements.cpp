@@ -38,6 +38,14 @@ std::string from_clause(const RetentionPolicy &policy, const RetentionTable &tab
     return "ONLY " + full_name(table) + " AS " + quote_identifier(policy.name);
 }
 
+std::string column_list(const std::vector<std::string> &names)
+{
+    std::vector<std::string> columns;
+    for (const std::string &name : names)
+        columns.push_back(quote_identifier(name));
+    return base::join(columns, ", ");
+}
+
 std::string batch(const RetentionPolicy &policy, const RetentionTable &table, const std::string &stretch,
                   const std::string &order)
 {
@@ -49,16 +57,16 @@ std::string batch(const RetentionPolicy &policy, const RetentionTable &table, co
                       " FOR UPDATE SKIP LOCKED), opsrunbook_gone AS (DELETE FROM ONLY " + full_name(table) +
                       " WHERE ctid = ANY (ARRAY(SELECT at FROM opsrunbook_chosen)) RETURNING *)";
     if (!policy.archive.empty()) {
-        std::vector<std::string> columns;
-        for (const std::string &column : policy.archived_columns)
-            columns.push_back(quote_identifier(column));
-        const std::string list = base::join(columns, ", ");
+        const std::string list = column_list(policy.archived_columns);
         sql += ", opsrunbook_moved AS (INSERT INTO " + policy.archive + " (" + list +
                ") OVERRIDING SYSTEM VALUE SELECT " + list + " FROM opsrunbook_gone)";
     }
-    return sql + " SELECT (SELECT count(*) FROM opsrunbook_chosen) AS chosen, (SELECT count(*) FROM "
-                 "opsrunbook_gone) AS gone,"
-                 " (SELECT max(moment)::text FROM opsrunbook_chosen) AS latest";
+    return sql +
+           " SELECT (SELECT count(*) FROM opsrunbook_chosen) AS chosen, (SELECT count(*) FROM "
+           "opsrunbook_gone) AS gone,"
+           " (SELECT max(moment)::text FROM opsrunbook_chosen) AS latest, (SELECT min(" +
+           time + ")::text FROM opsrunbook_gone) AS gone_from, (SELECT max(" + time +
+           ")::text FROM opsrunbook_gone) AS gone_to";
 }
 
 } // namespace
@@ -138,10 +146,7 @@ std::string plain_delete(const RetentionPolicy &policy, const RetentionTable &ta
                               " WHERE " + qualification(policy);
     if (policy.archive.empty())
         return "DELETE" + where + ";";
-    std::vector<std::string> columns;
-    for (const std::string &column : policy.archived_columns)
-        columns.push_back(quote_identifier(column));
-    const std::string list = base::join(columns, ", ");
+    const std::string list = column_list(policy.archived_columns);
     return "WITH gone AS (DELETE" + where + " RETURNING *) INSERT INTO " + policy.archive + " (" + list +
            ") OVERRIDING SYSTEM VALUE SELECT " + list + " FROM gone;";
 }
@@ -151,6 +156,21 @@ std::string partition_command(const RetentionTable &table, RetentionWay way)
     if (way == RetentionWay::drop_partition)
         return "DROP TABLE " + full_name(table) + ";";
     return "ALTER TABLE " + table.parent + " DETACH PARTITION " + full_name(table) + ";";
+}
+
+std::string undo_archive(const RetentionPolicy &policy, const std::string &from, const std::string &to)
+{
+    const std::string time = quote_identifier(policy.time_column);
+    const std::string list = column_list(policy.stored_columns);
+    return "WITH back AS (DELETE FROM " + policy.archive + " WHERE " + time + " >= " + literal(policy, from) +
+           " AND " + time + " <= " + literal(policy, to) + " RETURNING " + list + ") INSERT INTO " +
+           base::qualified_name(policy.schema, policy.name) + " (" + list +
+           ") OVERRIDING SYSTEM VALUE SELECT " + list + " FROM back;";
+}
+
+std::string undo_detach(const RetentionTable &table)
+{
+    return "ALTER TABLE " + table.parent + " ATTACH PARTITION " + full_name(table) + " " + table.bound + ";";
 }
 
 std::string index_command(const RetentionPolicy &policy, const RetentionTable &table)

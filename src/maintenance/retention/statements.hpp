@@ -21,6 +21,7 @@ struct RetentionPolicy {
     std::string condition; // empty: none
     std::string archive;   // qualified and quoted; empty: delete
     std::vector<std::string> archived_columns;
+    std::vector<std::string> stored_columns; // all but those that the table computes itself
     int64_t batch_size = 10000;
 };
 
@@ -75,7 +76,8 @@ struct BlockStretch {
 };
 
 // One batch, as one statement: locks what nobody else has locked, deletes it, archives it.  Its one row:
-// chosen and gone (counts), latest (the last time value chosen, as text).
+// chosen and gone (counts), latest (the last time value chosen, as text), gone_from and gone_to (the first
+// and last time value gone, as text).
 std::string batch_sql(const RetentionPolicy &policy, const RetentionTable &table,
                       const IndexStretch &stretch);
 std::string batch_sql(const RetentionPolicy &policy, const RetentionTable &table,
@@ -86,6 +88,9 @@ std::string count_sql(const RetentionPolicy &policy, const RetentionTable &table
 // What people read in the column "command".
 std::string plain_delete(const RetentionPolicy &policy, const RetentionTable &table);
 std::string partition_command(const RetentionTable &table, RetentionWay way);
+// Moves back what a policy has archived of a stretch of time; attaches a detached partition.
+std::string undo_archive(const RetentionPolicy &policy, const std::string &from, const std::string &to);
+std::string undo_detach(const RetentionTable &table);
 std::string index_command(const RetentionPolicy &policy, const RetentionTable &table);
 
 } // namespace opsrunbook::maintenance

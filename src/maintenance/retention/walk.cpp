@@ -79,22 +79,42 @@ void Application::count(const RetentionTable &table)
         finish("failed", said(*error));
 }
 
+Application::Moved Application::widened(const pg::Result &batch) const
+{
+    const auto known = [](const std::string &time) {
+        return time.empty() ? base::Value() : base::Value(time);
+    };
+    const std::string type = "::text::" + policy.time_type; // the server compares: it knows infinity and BC
+    const pg::Result stretch = pg::query(
+        "SELECT least($1" + type + ", $2" + type + ")::text, greatest($3" + type + ", $4" + type + ")::text",
+        {known(moved.from), batch.at(0, "gone_from"), known(moved.to), batch.at(0, "gone_to")});
+    return {stretch.at(0, size_t{0}).text(), stretch.at(0, size_t{1}).text()};
+}
+
 std::optional<Application::Batch> Application::do_batch(const std::string &sql)
 {
     Batch batch = {};
+    Moved all;
     const auto error = commit(sql, [&](const pg::Result &result) {
         batch = {result.at(0, "chosen").integer(), result.at(0, "gone").integer(),
                  result.at(0, "latest").text()};
+        all = moved;
         if (batch.gone == 0)
             return;
         summary.rows = *summary.rows + batch.gone;
         ++summary.batches;
+        if (!policy.archive.empty()) {
+            all = widened(result);
+            summary.undo = undo_archive(policy, all.from, all.to);
+        }
         write(summary);
     });
-    if (!error)
-        return batch;
-    finish("failed", "stopped: " + said(*error));
-    return std::nullopt;
+    if (error) {
+        finish("failed", "stopped: " + said(*error));
+        return std::nullopt;
+    }
+    moved = all;
+    return batch;
 }
 
 void Application::walk_index(const RetentionTable &table)
@@ -157,6 +177,8 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
         return;
     }
     step.status = "completed";
+    if (way == RetentionWay::detach_partition)
+        step.undo = undo_detach(table);
     const auto error = pg::worker_transaction([&] {
         const uint32_t owner = owner_whose_rights_we_have();
         give_up_on_locks();
@@ -177,6 +199,7 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
     if (!error)
         return;
     step.status = passes_by_waiting(*error) ? "skipped" : "failed";
+    step.undo = "";
     step.details = said(*error);
     pg::worker_transaction([&] {
         if (!house_stands())
