@@ -157,23 +157,23 @@ SELECT is((SELECT count(*) FROM opsrunbook.apply_retention('log') WHERE action L
 SET timezone = 'Europe/Berlin';
 SELECT format('ALTER DATABASE %I SET datestyle = %L', current_database(), 'SQL, DMY') \gexec
 CREATE TABLE metric (id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz, twice bigint GENERATED ALWAYS AS (2 * 21) STORED) PARTITION BY RANGE (at);
-CREATE TABLE metric_old PARTITION OF metric FOR VALUES FROM ('2024-01-02') TO ('2024-03-04');
-CREATE TABLE metric_new PARTITION OF metric FOR VALUES FROM ('2024-03-04') TO (MAXVALUE);
-INSERT INTO metric (at) SELECT timestamptz '2024-01-02' + make_interval(days => g) FROM generate_series(0, 99) g;
+CREATE TABLE metric_old PARTITION OF metric FOR VALUES FROM ('2024-02-05') TO ('2024-04-06');
+CREATE TABLE metric_new PARTITION OF metric FOR VALUES FROM ('2024-04-06') TO (MAXVALUE);
+INSERT INTO metric (at) SELECT timestamptz '2024-02-05' + make_interval(days => g) FROM generate_series(0, 99) g;
 INSERT INTO metric (at) VALUES (now());
 CREATE TABLE metric_before AS TABLE metric;
 CREATE TABLE metric_archive (note text, twice bigint, at timestamptz, id bigint);
 INSERT INTO metric_archive (at) VALUES ('2023-01-01');
 SELECT opsrunbook.set_retention('metric', 'at', '1 week', archive_to => 'metric_archive', batch_size => 10) \g /dev/null
 SELECT results_eq($$SELECT status, rows_affected FROM opsrunbook.apply_retention('metric') ORDER BY action$$,
-    $$VALUES ('completed', 38::bigint), ('completed', NULL)$$, 'rows go into the archive, a partition is detached');
+    $$VALUES ('completed', 39::bigint), ('completed', NULL)$$, 'rows go into the archive, a partition is detached');
 SELECT string_agg(undo, E'\n' ORDER BY step DESC) AS undo FROM opsrunbook.retention_runs
     WHERE run_id = (SELECT max(run_id) FROM opsrunbook.retention_runs) \gset
 SET datestyle = 'SQL, MDY';
 :undo
 RESET datestyle;
 RESET timezone;
-SELECT set_eq('SELECT tableoid::regclass::text AS part, id, at, twice FROM metric', $$SELECT CASE WHEN at < '2024-03-04 00:00+01' THEN 'metric_old' ELSE 'metric_new' END AS part, id, at, twice FROM metric_before$$, 'what undo says brings all of it back');
+SELECT set_eq('SELECT tableoid::regclass::text AS part, id, at, twice FROM metric', $$SELECT CASE WHEN at < '2024-04-06 00:00+02' THEN 'metric_old' ELSE 'metric_new' END AS part, id, at, twice FROM metric_before$$, 'what undo says brings all of it back');
 SELECT is((SELECT count(*) FROM metric_archive), 1::bigint, 'and leaves in the archive what was there before');
 SELECT is_empty($$SELECT * FROM opsrunbook.retention_runs WHERE undo <> '' AND action NOT IN ('archive', 'detach partition')$$, 'what is deleted has no undo');
 SELECT format('ALTER DATABASE %I RESET datestyle', current_database()) \gexec
