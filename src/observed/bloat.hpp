@@ -2,6 +2,7 @@
 // How much of a relation's file is wasted, measured by sampling its pages.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace opsrunbook::observed {
@@ -11,9 +12,11 @@ namespace opsrunbook::observed {
 struct Bloat {
     uint32_t relation = 0;
     bool index = false;
-    std::string method;         // "all pages", "sample of 812 pages"; empty: not measured
-    std::string unmeasured;     // why; empty: measured
-    bool out_of_budget = false; // why: others came first
+    std::string method;                // "all pages", "sample of 812 pages"; empty: not measured
+    std::string unmeasured;            // why; empty: measured
+    bool out_of_budget = false;        // why: others came first
+    std::optional<double> seconds_ago; // measured so long ago, by an earlier observation; nothing: now
+    uint32_t file = 0;                 // the relation's file number, where an observation remembers it
     int64_t bytes = 0;
     int64_t pages = 0;
     int64_t sampled = 0;

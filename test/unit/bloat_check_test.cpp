@@ -105,6 +105,17 @@ TEST(BloatCheck, OutOfBudgetIsOneUnknown)
     EXPECT_NE(outcome.findings[0].message.find("2 indexes"), std::string::npos);
 }
 
+TEST(BloatCheck, WhatIsRememberedSaysSinceWhen)
+{
+    observed::Bloat remembered = bloat_of(false, 55, 4 * gb, 40);
+    remembered.seconds_ago = 600;
+    EXPECT_NE(run(planted(remembered), "bloat").findings.at(0).message.find("(measured 10 min"),
+              std::string::npos)
+        << run(planted(remembered), "bloat").findings.at(0).message;
+    EXPECT_EQ(run(planted(bloat_of(false, 55, 4 * gb, 40)), "bloat").findings.at(0).message.find("ago"),
+              std::string::npos);
+}
+
 TEST(IndexBloatCheck, FiresWithRebuild)
 {
     const Outcome outcome = run(planted(bloat_of(true, 45, 4 * gb)), "index_bloat");

@@ -221,6 +221,18 @@ TEST(Triage, WithinTheBudget)
     EXPECT_GE(allotted[999], 100u);
 }
 
+TEST(Triage, TheLongestUnmeasuredFirstThenTheMostSuspectedWaste)
+{
+    // A small table, a large one, a suspicious one of half its size, and one measured an hour before the
+    // rest.
+    const std::vector<Candidate> candidates = {
+        {1, 200000, 1, 60}, {2, 900000, 1, 60}, {3, 450000, 2.5, 60}, {4, 150000, 1, 3660}};
+    EXPECT_EQ(by_urgency(candidates), (std::vector<size_t>{3, 2, 1, 0}));
+    Triage triage;
+    triage.budget = triage.least = triage.most = 100;
+    EXPECT_EQ(allot(candidates, triage), (std::vector<uint64_t>{0, 0, 0, 100}));
+}
+
 TEST(Triage, LargestFirstWhenTheLeastDoesNotFit)
 {
     std::vector<Candidate> candidates;

@@ -8,6 +8,24 @@ CREATE FUNCTION opsrunbook.measure_bloat(relation regclass, max_pages integer DE
 COMMENT ON FUNCTION opsrunbook.measure_bloat(regclass, integer) IS
 'bloat of one table (dead rows and free space, as pgstattuple''s dead_tuple_percent + free_percent) or btree index (what a REINDEX would give back), in percent of its size, with a 95 % interval; a relation of at most max_pages pages (default 2000) is read completely, of a larger one at most max_pages (default 3000) are sampled; reserved_pct: the part of free_pct that no rewrite would give back, because fillfactor asked for it or another row of that width does not fit; NULL with the reason where it cannot be measured. Waits for no lock';
 
+-- The server's own state, as opsrunbook.alert_state is: not for pg_dump.  At most one row a relation of 1 GB.
+CREATE TABLE opsrunbook.measured_bloat (
+    relation oid PRIMARY KEY,
+    file oid NOT NULL,
+    is_index boolean NOT NULL,
+    measured_at timestamptz NOT NULL,
+    relation_bytes bigint NOT NULL,
+    bloat_pct double precision NOT NULL,
+    interval_low_pct double precision NOT NULL,
+    interval_high_pct double precision NOT NULL,
+    dead_pct double precision NOT NULL,
+    reserved_pct double precision NOT NULL,
+    method text NOT NULL,
+    confidence text NOT NULL
+);
+COMMENT ON TABLE opsrunbook.measured_bloat IS 'relations of 1 GB and more as opsrunbook.observe_alerts() last measured them: where there is no time for all, those measured longest ago come first, and what was measured within a day speaks for the rest; file: the file number then, so that a rewritten relation counts as not measured';
+GRANT SELECT ON opsrunbook.measured_bloat TO pg_monitor;
+
 CREATE FUNCTION opsrunbook.estimate_bloat(page_budget integer DEFAULT 100000,
     OUT schemaname name, OUT tablename name, OUT table_bytes bigint, OUT table_size text, OUT bloat_bytes bigint, OUT bloat_size text,
     OUT bloat_pct numeric, OUT confidence text, OUT method text, OUT n_dead_tup bigint, OUT n_live_tup bigint, OUT last_vacuum timestamptz,

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
+#include <unordered_map>
 
 #include "advice/bloat/measure.hpp"
+#include "advice/bloat/remembered.hpp"
 #include "base/text.hpp"
 #include "observed/pages.hpp"
 #include "pg/catalog/relations.hpp"
@@ -51,7 +54,7 @@ double suspicion_of(const Table &table)
 
 Candidate candidate(const Relation &relation, bool stale, const Table &table)
 {
-    return {relation.oid, pages_of(relation, stale), suspicion_of(table)};
+    return {relation.oid, pages_of(relation, stale), suspicion_of(table), 0};
 }
 
 } // namespace
@@ -122,40 +125,58 @@ std::vector<Bloat> observe_bloat(const Relations &relations)
     triage.least = 50;
     triage.most = 500;
     std::vector<Candidate> candidates;
-    const auto add = [&](const Relation &relation, const Table &table) {
+    std::vector<Bloat> observed; // one for each candidate
+    const auto add = [&](const Relation &relation, const Table &table, bool index) {
         if (!relations.user_owned(relation) || temporary(relations, relation))
             return;
         const bool stale = changed(table) && table.counters.live_rows + table.counters.dead_rows >= many;
-        if (const Candidate one = candidate(relation, stale, table); one.pages >= large)
+        if (const Candidate one = candidate(relation, stale, table); one.pages >= large) {
             candidates.push_back(one);
+            Bloat &bloat = observed.emplace_back();
+            bloat.relation = relation.oid;
+            bloat.file = relation.filenode;
+            bloat.index = index;
+        }
     };
     for (const Table &table : relations.tables)
         if (table.relation.pages >= static_cast<int64_t>(large) ||
             table.counters.live_rows + table.counters.dead_rows >= many)
-            add(table.relation, table);
+            add(table.relation, table, false);
     for (const observed::Index &index : relations.indexes)
         if (const Table *table = relations.table(index);
             table && index.relation.kind == 'i' && index.valid && index.relation.access_method == btree)
-            add(index.relation, *table);
+            add(index.relation, *table, true);
+    if (candidates.empty())
+        return observed;
+    const std::unordered_map<uint32_t, Bloat> remembered = remembered_bloat();
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        const auto last = remembered.find(candidates[i].relation);
+        const bool known = last != remembered.end() && last->second.file == observed[i].file;
+        candidates[i].waited_seconds =
+            known ? last->second.seconds_ago.value_or(0) : std::numeric_limits<double>::infinity();
+        if (known)
+            observed[i] = last->second;
+        else {
+            observed[i].out_of_budget = true;
+            observed[i].unmeasured = "the time for sampling was used up";
+            observed[i].confidence = "withheld";
+        }
+    }
     const std::vector<uint64_t> allotted = allot(candidates, triage);
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-    std::vector<Bloat> observed;
-    for (size_t i = 0; i < candidates.size(); ++i) {
-        const bool index = relations.table(candidates[i].relation) == nullptr;
-        if (allotted[i] > 0 && std::chrono::steady_clock::now() < end) {
-            SamplingLimits limits = SamplingLimits().within(allotted[i]);
-            limits.half_width = 2;
-            limits.first_look = std::min<uint64_t>(limits.first_look, 100);
-            limits.looked_up = 500;
-            observed.push_back(measure_bloat(candidates[i].relation, limits));
-        }
-        else {
-            observed.emplace_back().relation = candidates[i].relation;
-            observed.back().out_of_budget = true;
-            observed.back().unmeasured = "the time for sampling was used up";
-            observed.back().confidence = "withheld";
-        }
-        observed.back().index = index;
+    for (const size_t i : by_urgency(candidates)) {
+        if (std::chrono::steady_clock::now() >= end)
+            break;
+        if (allotted[i] == 0)
+            continue;
+        SamplingLimits limits = SamplingLimits().within(allotted[i]);
+        limits.half_width = 2;
+        limits.first_look = std::min<uint64_t>(limits.first_look, 100);
+        limits.looked_up = 500;
+        Bloat bloat = measure_bloat(candidates[i].relation, limits);
+        bloat.index = observed[i].index;
+        bloat.file = observed[i].file;
+        observed[i] = std::move(bloat);
     }
     return observed;
 }

@@ -22,8 +22,10 @@ Candidates<observed::Index> index_candidates(const observed::Relations &relation
 // One for each candidate, in their order; those that the triage leaves out say why.
 std::vector<observed::Bloat> measure_all(const std::vector<Candidate> &candidates, const Triage &triage);
 
-// For the health checks: only relations of 1 GB and more, a few pages of each, within some 50 ms.  Those that
-// the time did not suffice for come back unmeasured, out of budget.
+// For the health checks: only relations of 1 GB and more, a few pages of each, within some 50 ms, tables and
+// indexes together: first what no observation has measured yet, by the waste suspected, then what was
+// measured longest ago.  What the time did not suffice for comes back as it was last measured
+// (remembered.hpp), or unmeasured, out of budget.
 std::vector<observed::Bloat> observe_bloat(const observed::Relations &relations);
 
 } // namespace opsrunbook::advice

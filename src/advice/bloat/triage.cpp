@@ -7,17 +7,32 @@
 
 namespace opsrunbook::advice {
 
+namespace {
+
+double suspected_waste(const Candidate &candidate)
+{
+    return static_cast<double>(candidate.pages) * candidate.suspicion;
+}
+
+} // namespace
+
+std::vector<size_t> by_urgency(const std::vector<Candidate> &candidates)
+{
+    std::vector<size_t> order(candidates.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&candidates](size_t i, size_t j) {
+        const Candidate &a = candidates[i], &b = candidates[j];
+        return a.waited_seconds != b.waited_seconds ? a.waited_seconds > b.waited_seconds
+                                                    : suspected_waste(a) > suspected_waste(b);
+    });
+    return order;
+}
+
 std::vector<uint64_t> allot(const std::vector<Candidate> &candidates, const Triage &triage)
 {
     std::vector<uint64_t> allotted(candidates.size(), 0);
-    std::vector<size_t> order;
-    for (size_t i = 0; i < candidates.size(); ++i)
-        if (candidates[i].pages >= triage.smallest)
-            order.push_back(i);
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-        return static_cast<double>(candidates[a].pages) * candidates[a].suspicion >
-               static_cast<double>(candidates[b].pages) * candidates[b].suspicion;
-    });
+    std::vector<size_t> order = by_urgency(candidates);
+    std::erase_if(order, [&](size_t i) { return candidates[i].pages < triage.smallest; });
     // The highest cap a relation under which all fit; where not even the least fits, the last ones get
     // nothing.
     uint64_t low = std::min(triage.least, triage.most), high = triage.most;

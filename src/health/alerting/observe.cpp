@@ -5,6 +5,7 @@
 #include "health/alerting/payload.hpp"
 #include "health/alerting/stored.hpp"
 
+#include "advice/bloat/remembered.hpp"
 #include "health/diagnosis.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
@@ -134,6 +135,7 @@ void observe_alerts(const pg::Arguments &, pg::Rows &rows)
                                               {settings.alert_fire_after, settings.alert_clear_after}, now);
         write_states(decided);
         keep_counter_sample(diagnosis.counters);
+        advice::remember_bloat(diagnosis.seen.bloat);
         return decided;
     });
     for (const Announcement &announcement : decision.announcements)

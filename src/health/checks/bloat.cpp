@@ -35,6 +35,12 @@ Named name_of(const observed::Relations &relations, const Bloat &bloat)
     return {format("relation %u", bloat.relation), format("-- relation %u", bloat.relation)};
 }
 
+std::string ago(const Bloat &bloat)
+{
+    return bloat.seconds_ago ? format(" (measured %s ago)", base::duration_text(*bloat.seconds_ago).c_str())
+                             : "";
+}
+
 void judge_bloat(const Observations &seen, Judge &judge, bool index)
 {
     int64_t measured = 0, left_out = 0;
@@ -59,9 +65,10 @@ void judge_bloat(const Observations &seen, Judge &judge, bool index)
         const double pct = bloat.wasted_pct();
         Finding *finding =
             judge.measure(pct, name.object,
-                          format("%.0f %% of %s (%s of %s) is %s", pct, name.object.c_str(),
+                          format("%.0f %% of %s (%s of %s) is %s%s", pct, name.object.c_str(),
                                  size_text(bloat.wasted_bytes()).c_str(), size_text(bloat.bytes).c_str(),
-                                 index ? "what a rebuild would give back" : "dead rows and free space"));
+                                 index ? "what a rebuild would give back" : "dead rows and free space",
+                                 ago(bloat).c_str()));
         if (!finding)
             continue;
         finding->evidence.add("bloat_pct", bloat.pct)
