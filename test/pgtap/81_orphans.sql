@@ -112,7 +112,18 @@ SET client_min_messages = error;
 SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'a trigger that would leave a cursor for the commit fails');
 SET client_min_messages = warning;
 SELECT is((SELECT array_agg(name) FROM orphan.object), ARRAY['b.png', 'c.png'], 'and only its table is left as it was');
+-- … nor keep the next table from being cleaned, by deferring its constraints
+SET ROLE orphan_stranger;
+DROP TRIGGER open_cursor ON orphan.object;
+CREATE FUNCTION orphan.defer() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN SET CONSTRAINTS ALL DEFERRED; RETURN NULL; END$$;
+CREATE TRIGGER zzz AFTER DELETE ON orphan.object FOR EACH STATEMENT EXECUTE FUNCTION orphan.defer();
+CREATE TABLE orphan.object_too AS SELECT 'x.png' AS name;
+CREATE CONSTRAINT TRIGGER tell AFTER DELETE ON orphan.object_too DEFERRABLE FOR EACH ROW EXECUTE FUNCTION orphan.tell();
+SELECT opsrunbook.add_orphan_rule('own too', 'orphan.object_too', 'name', 'orphan.reference', 'name', min_age => '0') \g /dev/null
+RESET ROLE;
+SELECT results_eq('SELECT image_name FROM cleanup_orphaned_images()', $$VALUES ('c.png'), ('x.png')$$, 'constraints that one table''s trigger defers are not deferred at the next');
 SELECT opsrunbook.remove_orphan_rule('own') \g /dev/null
+SELECT opsrunbook.remove_orphan_rule('own too') \g /dev/null
 
 -- a rule whose reference is gone keeps the objects
 DROP TABLE gallery;

@@ -274,9 +274,10 @@ void cleanup_orphaned_images(const pg::Arguments &arguments, pg::Rows &rows)
             "bucket_column => 'bucket_id');");
         return;
     }
-    if (!dry_run)
-        pg::query("SET CONSTRAINTS ALL IMMEDIATE"); // the commit is not the owners'
     for (auto &[key, rules] : grouped) {
+        // The commit is not the owner's.  Each time: a trigger of the last table may have deferred all.
+        if (!dry_run)
+            pg::query("SET CONSTRAINTS ALL IMMEDIATE");
         pg::Result found;
         if (rules.doubt.empty())
             if (const auto error = pg::try_as_role(
