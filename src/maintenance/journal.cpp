@@ -122,7 +122,7 @@ bool planner_lives(int64_t run_id)
 
 bool run_is_at_table(int64_t run_id, int64_t task_id)
 {
-    return !pg::house_query("SELECT FROM opsrunbook.task t WHERE t.id = $2 AND EXISTS (" +
+    return !pg::house_query("SELECT 1 FROM opsrunbook.task t WHERE t.id = $2 AND EXISTS (" +
                                 others_at_the_table + ")",
                             {run_id, task_id})
                 .empty();

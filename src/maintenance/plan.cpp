@@ -67,13 +67,13 @@ Work work_of(TaskKind kind, const Table &table, double index_bytes)
     work.kind = kind;
     work.relation = table.relation.oid;
     work.heap_bytes = heap_bytes(table);
-    // The catalog has the pages all-visible at the last VACUUM; each row that died since may have spoilt one.
-    // FREEZE reads those too, unless they are all-frozen, which is not known here.
-    const double visible = kind == TaskKind::vacuum_freeze
-                               ? 0
-                               : std::min(table.relation.all_visible_pages, table.relation.pages) -
-                                     static_cast<double>(table.counters.dead_rows);
-    work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - std::max(0.0, visible) * page_bytes);
+    // What the catalog counted at the last VACUUM; each row that died since may have spoilt one.  FREEZE
+    // reads the pages all-visible too, but not those all-frozen, which are counted from 18.
+    const double passed_over = std::min(kind == TaskKind::vacuum_freeze ? table.relation.all_frozen_pages
+                                                                        : table.relation.all_visible_pages,
+                                        table.relation.pages) -
+                               static_cast<double>(table.counters.dead_rows);
+    work.heap_bytes_to_scan = std::max(page_bytes, work.heap_bytes - std::max(0.0, passed_over) * page_bytes);
     work.index_bytes = index_bytes;
     work.dead_rows = static_cast<double>(table.counters.dead_rows);
     return work;

@@ -533,11 +533,14 @@ TEST(Plan, FreezeReadsThePagesThatAreAllVisible)
 {
     constexpr double heap = 20000 * 8192.0;
     Database database;
-    database.table(100, "append_only").relation.xid_age = 250000000;
+    observed::Relation &relation = database.table(100, "append_only").relation;
+    relation.xid_age = 250000000;
     const PlannedTask task = database.plan().at(0);
     EXPECT_EQ(task.work.kind, TaskKind::vacuum_freeze);
     EXPECT_EQ(task.work.heap_bytes_to_scan, heap);
     EXPECT_GE(task.benefit, heap / 4);
+    relation.all_frozen_pages = 15000; // as 18 counts them
+    EXPECT_EQ(database.plan().at(0).work.heap_bytes_to_scan, heap / 4);
 }
 
 TEST(PlanVerification, WhatIsDueAndInWhichOrder)
