@@ -66,10 +66,11 @@ struct Observations {
 struct Finding {
     std::string check_id;
     Status status = Status::ok;
-    std::string object;              // what it is about, as SQL names it; empty: the database or the server
-    std::string message;             // one sentence, with the numbers
-    std::optional<double> value;     // in the unit of the check's metric
-    std::optional<double> threshold; // the one that was crossed
+    std::string object; // what it is about, as SQL names it; empty: the database or the server
+    std::vector<std::string> unmeasured; // of an UNKNOWN one about several objects: which
+    std::string message;                 // one sentence, with the numbers
+    std::optional<double> value;         // in the unit of the check's metric
+    std::optional<double> threshold;     // the one that was crossed
     base::JsonObject evidence;
     std::string cause; // a chain: "slot x holds the horizon -> VACUUM cannot clean y"
     std::string fix;   // a statement to run, or "-- " and what to do
@@ -117,7 +118,8 @@ public:
     {
         checked = std::move(message);
     } // what was looked at, when nothing was found
-    void unknown(std::string reason);
+    // Objects: which were not looked at, while the others were; none: the check tells nothing.
+    void unknown(std::string reason, std::vector<std::string> objects = {});
     // There is nothing here that could be healthy or not: neither a finding nor a part of the score.
     void not_applicable(std::string reason);
 

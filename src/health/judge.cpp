@@ -89,9 +89,9 @@ Finding *Judge::measure(double value, const std::string &object, const std::stri
     return &finding;
 }
 
-void Judge::unknown(std::string reason)
+void Judge::unknown(std::string reason, std::vector<std::string> objects)
 {
-    found(Status::unknown, "", std::move(reason));
+    found(Status::unknown, "", std::move(reason)).unmeasured = std::move(objects);
 }
 
 void Judge::not_applicable(std::string reason)

@@ -77,6 +77,26 @@ SET opsrunbook.alert_clear_after = 1;
 SELECT results_eq($$SELECT cleared FROM opsrunbook.observe_alerts()$$, $$VALUES (1)$$, 'and clears');
 SELECT is(pg_temp.hear(), 'fired,cleared', 'in this order');
 
+-- What cannot be looked at keeps its alert; that another object is locked keeps none.
+CREATE SEQUENCE stuck MAXVALUE 100;
+CREATE SEQUENCE freed MAXVALUE 100;
+SELECT setval('stuck', 95), setval('freed', 95) \g /dev/null
+SET opsrunbook.alert_fire_after = 1;
+SELECT * FROM opsrunbook.observe_alerts() \g /dev/null
+SELECT set_eq($$SELECT object FROM opsrunbook.alert_state WHERE check_id = 'sequence_exhaustion' AND fired_at IS NOT NULL$$,
+    $$VALUES ('public.stuck'), ('public.freed')$$, 'two alerts of one check');
+SELECT setval('freed', 1) \g /dev/null
+SELECT dblink_connect('locker', format('dbname=%L host=%L port=%s user=%L', current_database(),
+    split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), CURRENT_USER)) \g /dev/null
+SELECT dblink_exec('locker', 'BEGIN; DROP SEQUENCE stuck') \g /dev/null
+SELECT * FROM opsrunbook.observe_alerts() \g /dev/null
+SELECT set_eq($$SELECT object FROM opsrunbook.alert_state WHERE check_id = 'sequence_exhaustion'$$,
+    $$VALUES ('public.stuck')$$, 'the one that was read and is fine is over; the locked one stays');
+SELECT dblink_exec('locker', 'COMMIT') \g /dev/null
+SELECT dblink_disconnect('locker') \g /dev/null
+SELECT * FROM opsrunbook.observe_alerts() \g /dev/null
+SELECT is_empty($$SELECT object FROM opsrunbook.alert_state WHERE check_id = 'sequence_exhaustion'$$, 'until it is gone');
+
 -- Mutes.
 SELECT throws_ok($$SELECT opsrunbook.mute_alert('queue')$$, '22023', 'a mute needs a reason', 'a mute needs a reason');
 SELECT throws_ok($$SELECT opsrunbook.mute_alert('queue', until => now() - interval '1 s', reason => 'x')$$, '22023', NULL, 'and an end in the future');

@@ -103,6 +103,7 @@ TEST(BloatCheck, OutOfBudgetIsOneUnknown)
     ASSERT_EQ(outcome.findings.size(), 1u);
     EXPECT_EQ(outcome.status, Status::unknown);
     EXPECT_NE(outcome.findings[0].message.find("2 indexes"), std::string::npos);
+    EXPECT_EQ(outcome.findings[0].unmeasured.at(0), "public.orders_key");
 }
 
 TEST(BloatCheck, WhatIsRememberedSaysSinceWhen)

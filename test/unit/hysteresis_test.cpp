@@ -25,9 +25,10 @@ struct Story {
     std::vector<AlertState> states = {};
     std::string events = {};
 
-    Story &see(const std::vector<SeenAlert> &alerts, const std::set<std::string> &unmeasured = {})
+    Story &see(const std::vector<SeenAlert> &alerts,
+               const std::set<std::pair<std::string, std::string>> &unmeasured = {})
     {
-        AlertDecision decision = decide_alerts(states, alerts, unmeasured, rules, "now");
+        AlertDecision decision = decide_alerts(states, {alerts, unmeasured}, rules, "now");
         states = decision.keep;
         events += decision.announcements.empty() ? "." : "";
         for (const Announcement &announcement : decision.announcements)
@@ -38,7 +39,7 @@ struct Story {
     Story &critical() { return see({seen(Status::critical)}); }
     Story &muted(Status severity = Status::warning) { return see({seen(severity, true)}); }
     Story &fine() { return see({}); }
-    Story &unknown() { return see({}, {"dead_tuples"}); }
+    Story &unknown() { return see({}, {{"dead_tuples", ""}}); }
 };
 
 TEST(Hysteresis, FiresAfterSoManyInARow)
@@ -71,6 +72,35 @@ TEST(Hysteresis, WhatCannotBeMeasuredDecidesNothing)
     EXPECT_EQ((Story{{2, 1}}.warn().unknown().warn().events), "..f");
 }
 
+TEST(Hysteresis, WhatCannotBeMeasuredOfOneObjectLeavesTheOthers)
+{
+    Story story{{1, 1}};
+    story.see({seen(Status::warning, false, "locked"), seen(Status::warning, false, "cleaned")});
+    EXPECT_EQ(story.see({}, {{"dead_tuples", "locked"}, {"dead_tuples", "another"}}).events, "ffc");
+    ASSERT_EQ(story.states.size(), 1u);
+    EXPECT_EQ(story.states.front().object, "locked");
+    EXPECT_EQ(story.see({}, {{"bloat", "locked"}}).events, "ffcc") << "of another check";
+}
+
+TEST(Hysteresis, AnObservationSaysOfWhichObjectsItKnowsNothing)
+{
+    const Check check = {.id = "bloat", .title = "", .category = Category::storage, .points = 1};
+    const Thresholds thresholds;
+    Judge judge(check, thresholds);
+    judge.found(Status::unknown, "a", "locked");
+    judge.found(Status::critical, "b", "wasted");
+    judge.unknown("no time for two", {"c", "d"});
+    const Observation some = observation_of({{&check, Status::critical, judge.findings, ""}});
+    EXPECT_EQ(some.unmeasured, (std::set<std::pair<std::string, std::string>>{
+                                   {"bloat", "a"}, {"bloat", "c"}, {"bloat", "d"}}));
+    ASSERT_EQ(some.seen.size(), 1u);
+    EXPECT_EQ(some.seen.front().object, "b");
+    Judge nothing(check, thresholds);
+    nothing.unknown("no rights");
+    EXPECT_TRUE(
+        observation_of({{&check, Status::unknown, nothing.findings, ""}}).unmeasured.contains({"bloat", ""}));
+}
+
 TEST(Hysteresis, EscalatesOnceAndOnlyWhenItStaysCritical)
 {
     EXPECT_EQ((Story{{2, 2}}.warn().warn().critical().warn().critical().critical().critical().events),
@@ -100,8 +130,8 @@ TEST(Hysteresis, OneStateForEachObject)
 
 TEST(Hysteresis, SinceIsTheFirstObservation)
 {
-    const AlertDecision first = decide_alerts({}, {seen()}, {}, {2, 2}, "monday");
-    const AlertDecision second = decide_alerts(first.keep, {seen()}, {}, {2, 2}, "tuesday");
+    const AlertDecision first = decide_alerts({}, {{seen()}, {}}, {2, 2}, "monday");
+    const AlertDecision second = decide_alerts(first.keep, {{seen()}, {}}, {2, 2}, "tuesday");
     ASSERT_EQ(second.announcements.size(), 1u);
     EXPECT_EQ(second.announcements.front().state.since, "monday");
     EXPECT_EQ(second.count(AlertEvent::fired), 1);
@@ -110,7 +140,7 @@ TEST(Hysteresis, SinceIsTheFirstObservation)
 
 TEST(Payload, SaysWhatAndWhatToDo)
 {
-    AlertDecision decision = decide_alerts({}, {seen()}, {}, {1, 1}, "monday");
+    AlertDecision decision = decide_alerts({}, {{seen()}, {}}, {1, 1}, "monday");
     EXPECT_EQ(alert_payload(decision.announcements.front()),
               R"({"event": "fired", "check": "dead_tuples", "severity": "WARNING", "object": "t", )"
               R"("message": "t has dead tuples", "value": null, "threshold": null, "since": "monday", )"
@@ -125,7 +155,7 @@ TEST(Payload, FitsTheServersLimit)
             text += filling;
         SeenAlert alert = seen();
         alert.message = alert.fix = alert.object = alert.check = text;
-        const AlertDecision decision = decide_alerts({}, {alert}, {}, {1, 1}, "monday");
+        const AlertDecision decision = decide_alerts({}, {{alert}, {}}, {1, 1}, "monday");
         const std::string payload = alert_payload(decision.announcements.front());
         EXPECT_LT(payload.size(), 8000u);
         EXPECT_NE(payload.find(R"("fix": null)"), std::string::npos);

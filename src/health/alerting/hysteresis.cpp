@@ -75,12 +75,34 @@ int AlertDecision::count(AlertEvent event) const
                       [event](const Announcement &announcement) { return announcement.event == event; }));
 }
 
-AlertDecision decide_alerts(const std::vector<AlertState> &before, const std::vector<SeenAlert> &seen,
-                            const std::set<std::string> &unmeasured, const AlertRules &rules,
-                            const std::string &now)
+Observation observation_of(const std::vector<Outcome> &outcomes)
+{
+    Observation observation;
+    for (const Outcome &outcome : outcomes)
+        for (const std::vector<Finding> *findings : {&outcome.findings, &outcome.muted})
+            for (const Finding &finding : *findings) {
+                if (finding.status != Status::unknown)
+                    observation.seen.push_back({finding.check_id, finding.object, finding.status,
+                                                finding.message, finding.value, finding.threshold,
+                                                finding.fix, !finding.mute.empty()});
+                else if (finding.unmeasured.empty())
+                    observation.unmeasured.emplace(finding.check_id, finding.object);
+                else
+                    for (const std::string &object : finding.unmeasured)
+                        observation.unmeasured.emplace(finding.check_id, object);
+            }
+    return observation;
+}
+
+AlertDecision decide_alerts(const std::vector<AlertState> &before, const Observation &observation,
+                            const AlertRules &rules, const std::string &now)
 {
     AlertDecision decision;
-    std::map<Key, SeenAlert> open = worst_of_each(seen);
+    std::map<Key, SeenAlert> open = worst_of_each(observation.seen);
+    const auto measured = [&observation](const AlertState &state) {
+        return !observation.unmeasured.contains({state.check, state.object}) &&
+               !observation.unmeasured.contains({state.check, ""});
+    };
     const auto follow = [&](AlertState state, const SeenAlert &alert) {
         if (const std::optional<AlertEvent> event = step_seen(state, alert, rules))
             decision.announcements.push_back({*event, state, alert});
@@ -92,7 +114,7 @@ AlertDecision decide_alerts(const std::vector<AlertState> &before, const std::ve
             follow(std::move(state), found->second);
             open.erase(found);
         }
-        else if (unmeasured.contains(state.check) || !step_gone(state, rules))
+        else if (!measured(state) || !step_gone(state, rules))
             decision.keep.push_back(std::move(state));
         else {
             if (state.notified)

@@ -2,13 +2,15 @@
 // When an alert fires, gets worse and is over.
 //
 // A problem must be there for `fire_after` observations in a row before its alert fires, be CRITICAL for as
-// many before a fired WARNING escalates, and be gone for `clear_after` in a row before the alert is over.  A
-// check that could not be measured decides nothing: its alerts stay as they are.  A muted problem is followed
-// in silence; if it is still there when the mute ends, it is announced then.
+// many before a fired WARNING escalates, and be gone for `clear_after` in a row before the alert is over.
+// What could not be measured decides nothing: the alert of that object, or all alerts of a check that told
+// nothing, stay as they are.  A muted problem is followed in silence; if it is still there when the mute
+// ends, it is announced then.
 
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "health/check.hpp"
@@ -30,6 +32,14 @@ struct SeenAlert {
     std::string fix;
     bool muted = false;
 };
+
+struct Observation {
+    std::vector<SeenAlert> seen;
+    // Check and object; of a check without an object: all of its objects.
+    std::set<std::pair<std::string, std::string>> unmeasured;
+};
+
+Observation observation_of(const std::vector<Outcome> &outcomes);
 
 // What is remembered of a problem between observations.
 struct AlertState {
@@ -62,8 +72,7 @@ struct AlertDecision {
 };
 
 // Seen alerts of the same check and object count as one, the worst.  now: as text, the `since` of new ones.
-AlertDecision decide_alerts(const std::vector<AlertState> &before, const std::vector<SeenAlert> &seen,
-                            const std::set<std::string> &unmeasured, const AlertRules &rules,
-                            const std::string &now);
+AlertDecision decide_alerts(const std::vector<AlertState> &before, const Observation &observation,
+                            const AlertRules &rules, const std::string &now);
 
 } // namespace opsrunbook::health

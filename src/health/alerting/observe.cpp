@@ -20,27 +20,6 @@ namespace {
 using base::format;
 using base::Value;
 
-struct Observation {
-    std::vector<SeenAlert> seen;
-    std::set<std::string> unmeasured;
-};
-
-Observation observation_of(const std::vector<Outcome> &outcomes)
-{
-    Observation observation;
-    for (const Outcome &outcome : outcomes)
-        for (const std::vector<Finding> *findings : {&outcome.findings, &outcome.muted})
-            for (const Finding &finding : *findings) {
-                if (finding.status == Status::unknown)
-                    observation.unmeasured.insert(finding.check_id);
-                else
-                    observation.seen.push_back({finding.check_id, finding.object, finding.status,
-                                                finding.message, finding.value, finding.threshold,
-                                                finding.fix, !finding.mute.empty()});
-            }
-    return observation;
-}
-
 std::vector<AlertState> read_states()
 {
     const pg::Result rows = pg::query(
@@ -131,7 +110,7 @@ void observe_alerts(const pg::Arguments &, pg::Rows &rows)
         pg::query("LOCK TABLE opsrunbook.alert_state IN SHARE ROW EXCLUSIVE MODE");
         const std::string now =
             pg::query("SELECT to_json(statement_timestamp()) #>> '{}'").at(0, size_t{0}).text();
-        AlertDecision decided = decide_alerts(read_states(), observation.seen, observation.unmeasured,
+        AlertDecision decided = decide_alerts(read_states(), observation,
                                               {settings.alert_fire_after, settings.alert_clear_after}, now);
         write_states(decided);
         keep_counter_sample(diagnosis.counters);

@@ -43,15 +43,16 @@ std::string ago(const Bloat &bloat)
 
 void judge_bloat(const Observations &seen, Judge &judge, bool index)
 {
-    int64_t measured = 0, left_out = 0;
+    int64_t measured = 0;
+    std::vector<std::string> left_out;
     for (const Bloat &bloat : seen.bloat) {
         if (bloat.index != index)
             continue;
+        const Named name = name_of(seen.relations, bloat);
         if (bloat.out_of_budget) {
-            ++left_out;
+            left_out.push_back(name.object);
             continue;
         }
-        const Named name = name_of(seen.relations, bloat);
         if (!bloat.measured()) {
             Finding &finding = judge.found(
                 Status::unknown, name.object,
@@ -83,15 +84,16 @@ void judge_bloat(const Observations &seen, Judge &judge, bool index)
         finding->evidence.add("recommendation", remedy.text);
         finding->fix = remedy.command.empty() ? "-- " + remedy.text : remedy.command;
     }
-    if (left_out > 0)
-        judge
-            .found(
-                Status::unknown, "",
-                format(
-                    "%s of 1 GB or more not looked at: the time a diagnosis spends on sampling was used up",
-                    base::plural(left_out, index ? "index" : "table").c_str()))
-            .fix = index ? "SELECT * FROM analyze_index_efficiency();"
-                         : "SELECT * FROM performance.table_bloat_analysis;";
+    if (!left_out.empty()) {
+        const std::string those =
+            base::plural(static_cast<int64_t>(left_out.size()), index ? "index" : "table");
+        judge.unknown(format("%s of 1 GB or more not looked at: the time a diagnosis spends on sampling was "
+                             "used up",
+                             those.c_str()),
+                      std::move(left_out));
+        judge.findings.back().fix = index ? "SELECT * FROM analyze_index_efficiency();"
+                                          : "SELECT * FROM performance.table_bloat_analysis;";
+    }
     judge.fine(measured == 0 ? format("no %s of 1 GB or more", index ? "index" : "table")
                              : format("%s of 1 GB or more sampled",
                                       base::plural(measured, index ? "index" : "table").c_str()));

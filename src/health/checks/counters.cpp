@@ -120,7 +120,8 @@ void sequence_exhaustion(const Observations &seen, Judge &judge)
     if (locked > 0)
         judge.unknown(format("%s not read, because somebody holds it locked: %s",
                              base::plural(static_cast<int64_t>(locked), "sequence").c_str(),
-                             seen.shapes.locked_sequences.front().c_str()));
+                             seen.shapes.locked_sequences.front().c_str()),
+                      seen.shapes.locked_sequences);
     const int64_t read = static_cast<int64_t>(seen.server.sequences.size()), all = sequences_there(seen);
     const std::string those = all > read + static_cast<int64_t>(locked)
                                   ? format("the %s most used of %s", count_text(read).c_str(),
