@@ -160,6 +160,7 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     diagnosis.counters = observed::counters_of(seen.server);
     if (const auto earlier = read_counter_sample(seen.server))
         observed::count_since(seen.server, *earlier);
+    add_inactivity(seen.server);
     seen.server.database_bytes = pg::database_bytes(seen.relations);
     pg::read_outdated_collations(seen.server, seen.relations);
     if (wanted(ids, {"bloat", "index_bloat"}))

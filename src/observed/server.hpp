@@ -61,7 +61,9 @@ struct Slot {
     bool active = false, temporary = false;
     bool synced = false; // kept by a standby as a copy of its primary's slot, never active there
     std::optional<int64_t> retained_bytes, safe_bytes, xmin_age, catalog_xmin_age;
-    std::optional<double> inactive_seconds; // known from PostgreSQL 17
+    std::string position; // up to where it was read, or what it keeps from
+    std::optional<double>
+        inactive_seconds; // from PostgreSQL 17 on; before, since an observation first saw it
 };
 
 struct Standby {

@@ -33,7 +33,7 @@ SELECT is_empty($$
 SELECT set_eq($$
     SELECT c.relname::text FROM owned o JOIN pg_class c ON o.classid = 'pg_class'::regclass AND c.oid = o.objid
     WHERE c.relkind IN ('r', 'p') AND c.oid <> ALL ((SELECT extconfig FROM pg_extension WHERE extname = 'opsrunbook')::oid[])$$,
-    $$VALUES ('alert_state'), ('counter_sample'), ('job_role'), ('measured_bloat'), ('orphan_rule_identity'), ('retention_policy_identity'), ('verified')$$,
+    $$VALUES ('alert_state'), ('counter_sample'), ('inactive_slot'), ('job_role'), ('measured_bloat'), ('orphan_rule_identity'), ('retention_policy_identity'), ('verified')$$,
     'pg_dump takes every table but those that mean nothing elsewhere');
 SELECT is_empty($$
     SELECT c.relname FROM owned o JOIN pg_class c ON o.classid = 'pg_class'::regclass AND c.oid = o.objid

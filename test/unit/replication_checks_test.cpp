@@ -170,12 +170,16 @@ TEST(InactiveSlots, OnlyWhereTheTimeIsKnown)
 {
     Observations seen = healthy();
     seen.server.slots = {slot("s", false, 0)};
-    EXPECT_EQ(status("inactive_slots", seen), Status::ok); // 15 and 16 do not say since when
+    const Finding unknown = worst("inactive_slots", seen); // 15 and 16 do not say since when
+    EXPECT_EQ(unknown.status, Status::unknown);
+    EXPECT_EQ(unknown.object, "slot s");
     seen.server.slots.front().inactive_seconds = 29 * 60;
     EXPECT_EQ(status("inactive_slots", seen), Status::ok);
     seen.server.slots.front().inactive_seconds = 31 * 60;
     EXPECT_EQ(status("inactive_slots", seen), Status::warning);
     seen.server.slots.front().synced = true;
+    EXPECT_EQ(status("inactive_slots", seen), Status::ok);
+    seen.server.slots = {slot("s", true, 0)}; // it has its reader
     EXPECT_EQ(status("inactive_slots", seen), Status::ok);
 }
 

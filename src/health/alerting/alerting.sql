@@ -99,6 +99,15 @@ CREATE TABLE opsrunbook.alert_state (
 COMMENT ON TABLE opsrunbook.alert_state IS 'problems that opsrunbook.observe_alerts() follows: fired_at is NULL until opsrunbook.alert_fire_after observations in a row found it; the row goes when opsrunbook.alert_clear_after in a row did not; the counts are of observations in a row';
 GRANT SELECT ON opsrunbook.alert_state TO pg_monitor;
 
+-- Likewise the server's own state.
+CREATE TABLE opsrunbook.inactive_slot (
+    name text PRIMARY KEY,
+    position text NOT NULL,
+    since timestamptz NOT NULL
+);
+COMMENT ON TABLE opsrunbook.inactive_slot IS 'replication slots that nobody reads, and since when opsrunbook.observe_alerts() has seen them so at that position; used before PostgreSQL 17, which tells itself';
+GRANT SELECT ON opsrunbook.inactive_slot TO pg_monitor;
+
 CREATE FUNCTION opsrunbook.observe_alerts(OUT fired integer, OUT cleared integer)
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'opsrunbook_observe_alerts';
 COMMENT ON FUNCTION opsrunbook.observe_alerts() IS 'one observation of all alerts, which the scheduler makes every minute: what has been there (or gone) for long enough is written to the server log and sent as NOTIFY opsrunbook_alert with a JSON object {event: fired|escalated|cleared, check, severity, object, message, value, threshold, since, fix}; returns how many alerts fired and cleared';

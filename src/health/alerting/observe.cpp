@@ -115,6 +115,7 @@ void observe_alerts(const pg::Arguments &, pg::Rows &rows)
         write_states(decided);
         keep_counter_sample(diagnosis.counters);
         advice::remember_bloat(diagnosis.seen.bloat);
+        remember_inactive_slots(diagnosis.seen.server);
         return decided;
     });
     for (const Announcement &announcement : decision.announcements)

@@ -1,5 +1,6 @@
 #include "health/alerting/stored.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "pg/database.hpp"
@@ -71,6 +72,51 @@ std::vector<Mute> read_mutes()
                          rows.at(r, "until_text").text(), rows.at(r, "reason").text(),
                          rows.at(r, "set_by").text(), parse_status(rows.at(r, "severity").text())});
     return mutes;
+}
+
+namespace {
+
+constexpr int server_tells_inactivity = 170000;
+
+bool nobody_reads(const observed::Slot &slot)
+{
+    return !slot.active && !slot.inactive_seconds;
+}
+
+} // namespace
+
+void add_inactivity(observed::Server &server)
+{
+    if (server.version >= server_tells_inactivity ||
+        std::none_of(server.slots.begin(), server.slots.end(), nobody_reads))
+        return;
+    const pg::Result rows = pg::house_query(
+        "SELECT name, position, greatest(extract(epoch FROM clock_timestamp() - since), 0)::float8 AS seconds"
+        " FROM opsrunbook.inactive_slot");
+    for (observed::Slot &slot : server.slots)
+        for (size_t r = 0; r < rows.size(); ++r)
+            if (nobody_reads(slot) && rows.at(r, "name").text() == slot.name &&
+                rows.at(r, "position").text() == slot.position)
+                slot.inactive_seconds = rows.at(r, "seconds").real();
+}
+
+void remember_inactive_slots(const observed::Server &server)
+{
+    if (server.version >= server_tells_inactivity || server.unseen.contains("replication slots"))
+        return;
+    base::Value::Texts names, positions;
+    for (const observed::Slot &slot : server.slots)
+        if (!slot.active) {
+            names.push_back(slot.name);
+            positions.push_back(slot.position);
+        }
+    pg::query("DELETE FROM opsrunbook.inactive_slot WHERE name <> ALL ($1::text[])", {names});
+    pg::query("INSERT INTO opsrunbook.inactive_slot AS s (name, position, since)"
+              " SELECT n.name, n.position, statement_timestamp()"
+              " FROM unnest($1::text[], $2::text[]) AS n(name, position)"
+              " ON CONFLICT (name) DO UPDATE SET position = EXCLUDED.position, since = EXCLUDED.since"
+              " WHERE s.position <> EXCLUDED.position",
+              {names, positions});
 }
 
 void add_since(std::vector<Outcome> &outcomes)

@@ -1,5 +1,6 @@
 #pragma once
-// What the house remembers of alerts: the users' checks, the mutes, the alert state.
+// What the house remembers of alerts: the users' checks, the mutes, the alert state, and since when the
+// observations have seen what the server does not say.
 
 #include <vector>
 
@@ -14,6 +15,12 @@ std::vector<Mute> read_mutes();
 
 // Fills in since when the findings are known.
 void add_since(std::vector<Outcome> &outcomes);
+
+// Since when nobody has read the slots, where the server does not say so (before 17).
+void add_inactivity(observed::Server &server);
+// Writes which slots nobody reads; one whose position moved has been read meanwhile.  To be called as the
+// owner of the house.
+void remember_inactive_slots(const observed::Server &server);
 
 Status parse_status(const std::string &text);
 

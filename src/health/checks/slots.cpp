@@ -118,14 +118,17 @@ void inactive_slots(const Observations &seen, Judge &judge)
 {
     if (unseen(seen, judge, "replication slots"))
         return;
-    size_t inactive = 0, unknown_since = 0;
+    bool inactive = false;
     for (const observed::Slot &slot : seen.server.slots) {
         if (slot.active || slot.synced ||
             slot.wal_status == "lost") // a lost slot is replication_slots' business
             continue;
-        ++inactive;
+        inactive = true;
         if (!slot.inactive_seconds) {
-            ++unknown_since;
+            judge.found(Status::unknown, "slot " + slot.name,
+                        format("nobody reads replication slot %s; since when is known from PostgreSQL 17 on, "
+                               "and before from the first observation by opsrunbook.observe_alerts()",
+                               slot.name.c_str()));
             continue;
         }
         if (Finding *finding =
@@ -134,10 +137,8 @@ void inactive_slots(const Observations &seen, Judge &judge)
                                      base::duration_text(*slot.inactive_seconds).c_str())))
             describe_slot(*finding, slot);
     }
-    judge.fine(inactive == 0        ? "every replication slot has its reader"
-               : unknown_since == 0 ? "slots without a reader lost it just now"
-                                    : format("%s without a reader; since when is known from PostgreSQL 17 on",
-                                             base::plural(static_cast<int64_t>(inactive), "slot").c_str()));
+    judge.fine(inactive ? "slots without a reader lost it just now"
+                        : "every replication slot has its reader");
 }
 
 constexpr Check checks[] = {
@@ -168,9 +169,11 @@ constexpr Check checks[] = {
         .metric = "slot_inactive_minutes",
         .unit = "min",
         .warning = 30,
-        .explanation = "Slots without a reader hold back WAL and row versions. Since when is known from "
-                       "PostgreSQL 17 on; slots that a standby keeps in step with its primary do not count.",
-        .source = "pg_replication_slots.active and inactive_since",
+        .explanation = "Slots without a reader hold back WAL and row versions. Before PostgreSQL 17 they are "
+                       "without one since an observation of the alerts (one a minute) first saw them so and "
+                       "their position stood still; slots that a standby keeps in step with its primary do "
+                       "not count.",
+        .source = "pg_replication_slots.active and inactive_since; before 17 opsrunbook.inactive_slot",
         .evaluate = inactive_slots,
     },
 };

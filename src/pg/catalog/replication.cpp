@@ -26,6 +26,7 @@ void read_slots(Server &server)
                               " pg_wal_lsn_diff(" +
                               head +
                               ", restart_lsn)::int8 AS retained,"
+                              " coalesce(confirmed_flush_lsn, restart_lsn)::text AS position,"
                               " age(xmin)::int8 AS xmin_age, age(catalog_xmin)::int8 AS catalog_xmin_age, " +
                               newer + " FROM pg_replication_slots");
     for (size_t r = 0; r < rows.size(); ++r) {
@@ -43,6 +44,7 @@ void read_slots(Server &server)
         slot.safe_bytes = optional_integer(rows.at(r, "safe_wal_size"));
         slot.xmin_age = optional_integer(rows.at(r, "xmin_age"));
         slot.catalog_xmin_age = optional_integer(rows.at(r, "catalog_xmin_age"));
+        slot.position = rows.at(r, "position").text();
         slot.inactive_seconds = optional_real(rows.at(r, "inactive_seconds"));
         server.slots.push_back(std::move(slot));
     }
