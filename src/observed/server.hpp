@@ -105,8 +105,9 @@ struct BaseBackups {
 };
 
 struct Checkpoints {
-    int64_t timed = 0, requested = 0, buffers_by_backends = 0, fsyncs_by_backends = 0;
-    std::optional<double> since_reset_seconds;
+    int64_t timed = 0, requested = 0, buffers_by_backends = 0;
+    int64_t fsyncs_by_backends = 0; // from 17 on with those of index builds that a checkpoint came across
+    std::optional<double> since_reset_seconds, backends_since_reset_seconds;
     std::optional<double> since_redo_seconds; // age of the last checkpoint
     std::optional<int64_t> wal_since_redo_bytes;
     std::optional<double> since_redo_file_seconds; // age of the last write to the WAL file where redo lies

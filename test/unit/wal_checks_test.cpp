@@ -96,16 +96,20 @@ TEST(CheckpointAge, AnIdleServerThatWakesUp)
 TEST(BackendWrites, RateNotLifetime)
 {
     Observations seen = healthy();
-    seen.server.checkpoints->since_reset_seconds = 3600 * 24;
+    seen.server.checkpoints->backends_since_reset_seconds = 3600 * 24;
     seen.server.checkpoints->fsyncs_by_backends = 3; // in a day
     EXPECT_EQ(status("backend_writes", seen), Status::ok);
     seen.server.checkpoints->fsyncs_by_backends = 48;
     EXPECT_EQ(status("backend_writes", seen), Status::warning);
-    seen.server.checkpoints->since_reset_seconds = 3600 * 24 * 30; // clears when it stops
+    seen.server.checkpoints->backends_since_reset_seconds = 3600 * 24 * 30; // clears when it stops
     EXPECT_EQ(status("backend_writes", seen), Status::ok);
-    seen.server.checkpoints->since_reset_seconds = 3600 * 24;
+    seen.server.checkpoints->backends_since_reset_seconds = 3600 * 24;
     seen.server.version = 170004; // there the counter contains index builds
     EXPECT_EQ(status("backend_writes", seen), Status::ok);
+    EXPECT_FALSE(run("backend_writes", seen).scored);
+    seen.server.checkpoints->fsyncs_by_backends = 3; // few are few
+    EXPECT_EQ(status("backend_writes", seen), Status::ok);
+    EXPECT_TRUE(run("backend_writes", seen).scored);
 }
 
 TEST(WalBuffersFull, SustainedOnly)

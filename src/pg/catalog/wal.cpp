@@ -59,14 +59,17 @@ void read_checkpoints(Server &server)
               "by_backends,"
               " coalesce(io.fsyncs, 0)::int8 AS fsyncs,"
               " extract(epoch FROM clock_timestamp() - c.stats_reset)::float8 AS since_reset,"
+              " extract(epoch FROM clock_timestamp() - io.stats_reset)::float8 AS backends_since_reset,"
               " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo, k.redo_lsn"
               " FROM pg_stat_checkpointer c, pg_control_checkpoint() k,"
-              " (SELECT sum(writes) AS writes, sum(fsyncs) AS fsyncs FROM pg_stat_io"
+              " (SELECT sum(writes) AS writes, sum(fsyncs) AS fsyncs, max(stats_reset) AS stats_reset FROM "
+              "pg_stat_io"
               " WHERE backend_type = 'client backend' AND object = 'relation' AND context = 'normal') io"
             : "SELECT b.checkpoints_timed AS timed, b.checkpoints_req AS requested, b.buffers_backend AS "
               "by_backends,"
               " b.buffers_backend_fsync AS fsyncs,"
               " extract(epoch FROM clock_timestamp() - b.stats_reset)::float8 AS since_reset,"
+              " extract(epoch FROM clock_timestamp() - b.stats_reset)::float8 AS backends_since_reset,"
               " extract(epoch FROM clock_timestamp() - k.checkpoint_time)::float8 AS since_redo, k.redo_lsn"
               " FROM pg_stat_bgwriter b, pg_control_checkpoint() k";
     const Result rows =
@@ -77,6 +80,7 @@ void read_checkpoints(Server &server)
                                      rows.at(0, "by_backends").integer(),
                                      rows.at(0, "fsyncs").integer(),
                                      optional_real(rows.at(0, "since_reset")),
+                                     optional_real(rows.at(0, "backends_since_reset")),
                                      optional_real(rows.at(0, "since_redo")),
                                      optional_integer(rows.at(0, "wal_since_redo")),
                                      std::nullopt};
