@@ -262,6 +262,16 @@ TEST(PreparedTransactions, AgeAndTheDatabaseToFinishThemIn)
               std::string::npos);
 }
 
+TEST(PreparedTransactions, RoomForThemIsNoAlarm)
+{
+    Observations seen = with({});
+    EXPECT_EQ(judge(seen, "prepared_transactions").checked, "no prepared transaction");
+    seen.server.settings["max_prepared_transactions"] = {"10", "", "configuration file", "postmaster", false};
+    const Outcome outcome = judge(seen, "prepared_transactions");
+    EXPECT_EQ(outcome.status, Status::ok);
+    EXPECT_NE(outcome.checked.find("room for 10"), std::string::npos);
+}
+
 TEST(Privileges, HiddenSessionsAreUnknownNeverHealthy)
 {
     Session hidden;

@@ -187,8 +187,13 @@ void prepared_transactions(const Observations &seen, Judge &judge)
                                     prepared.database.c_str(), gid.c_str())
                            : format("ROLLBACK PREPARED %s;", gid.c_str());
     }
+    const double places = seen.server.setting_number("max_prepared_transactions", 0);
     judge.fine(seen.server.prepared.empty()
-                   ? "no prepared transaction"
+                   ? places == 0 ? "no prepared transaction"
+                                 : format("no prepared transaction, and room for %.0f: unless a transaction "
+                                          "manager needs it, max_prepared_transactions = 0 makes sure that "
+                                          "none is forgotten",
+                                          places)
                    : base::plural(static_cast<int64_t>(seen.server.prepared.size()), "prepared transaction") +
                          ", none of them old");
 }
