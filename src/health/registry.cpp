@@ -16,7 +16,7 @@ std::vector<const Check *> all_checks()
           replication_checks(), slot_checks(),          wal_checks(),       archiving_checks(),
           integrity_checks(),   configuration_checks(), privilege_checks(), memory_checks(),
           bloat_checks(),       job_checks(),           backup_checks(),    verification_checks(),
-          mute_checks()})
+          mute_checks(),        vacuuming_checks()})
         for (const Check &check : table)
             all.push_back(&check);
     return all;

@@ -185,7 +185,9 @@ struct VacuumProgress {
     int pid = 0;
     uint32_t relation = 0;
     std::string phase;
-    int64_t index_passes = 0;
+    int64_t index_passes = 0; // that are over
+    int64_t heap_blocks = 0, heap_scanned = 0;
+    int64_t dead_bytes = 0, dead_bytes_most = 0; // memory for the places of dead rows: in use, at most
 };
 
 struct Server {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "health/checks/vacuum_progress.hpp"
 #include "maintenance/autovacuum_rules.hpp"
 #include "maintenance/partitioned.hpp"
 
@@ -158,6 +159,14 @@ void vacuum_overdue(const Observations &seen, Judge &judge)
                                                 base::plural(overdue, "table").c_str(), first.c_str()))) {
         finding->evidence.add("tables", overdue).add("first", first);
         finding->cause = horizon_cause(holder_of_many(seen), first);
+        if (all_workers_busy(seen.server)) {
+            finding->evidence.add("autovacuum_workers_busy", seen.server.autovacuum_workers_busy)
+                .add("recommendation", more_from_the_workers(seen.server));
+            if (finding->cause.empty())
+                finding->cause = format("all %s of autovacuum are busy -> %s waits for one",
+                                        base::plural(seen.server.autovacuum_workers_busy, "worker").c_str(),
+                                        first.c_str());
+        }
         finding->fix = overdue == 1 ? fix : "SELECT * FROM run_automated_maintenance();";
     }
     judge.fine("no table is overdue for VACUUM");

@@ -79,13 +79,21 @@ void read_databases(Server &server)
 
 void read_progress(Server &server)
 {
-    const Result vacuums = query("SELECT pid, relid, phase, index_vacuum_count FROM pg_stat_progress_vacuum"
-                                 " WHERE datname = current_database()");
+    // Before 17 an array of 6 bytes a row, since then a tree of bitmaps.
+    const char *const memory = server.version >= 170000
+                                   ? "dead_tuple_bytes AS dead, max_dead_tuple_bytes AS dead_most"
+                                   : "6 * num_dead_tuples AS dead, 6 * max_dead_tuples AS dead_most";
+    const Result vacuums =
+        query(base::format("SELECT pid, relid, phase, index_vacuum_count, heap_blks_total, heap_blks_scanned,"
+                           " %s FROM pg_stat_progress_vacuum WHERE datname = current_database()",
+                           memory));
     for (size_t r = 0; r < vacuums.size(); ++r)
-        server.vacuums.push_back({static_cast<int>(vacuums.at(r, "pid").integer()),
-                                  static_cast<uint32_t>(vacuums.at(r, "relid").integer()),
-                                  vacuums.at(r, "phase").text(),
-                                  vacuums.at(r, "index_vacuum_count").integer()});
+        server.vacuums.push_back(
+            {static_cast<int>(vacuums.at(r, "pid").integer()),
+             static_cast<uint32_t>(vacuums.at(r, "relid").integer()), vacuums.at(r, "phase").text(),
+             vacuums.at(r, "index_vacuum_count").integer(), vacuums.at(r, "heap_blks_total").integer(),
+             vacuums.at(r, "heap_blks_scanned").integer(), vacuums.at(r, "dead").integer(),
+             vacuums.at(r, "dead_most").integer()});
     const Result analyzes =
         query("SELECT relid FROM pg_stat_progress_analyze WHERE datname = current_database()");
     for (size_t r = 0; r < analyzes.size(); ++r)
