@@ -30,7 +30,10 @@ TEST(ChecksumFailures, OffIsSaidButNoAlarm)
     set(seen, "data_checksums", "off");
     const Outcome outcome = run("checksum_failures", seen);
     EXPECT_EQ(outcome.status, Status::ok);
+    EXPECT_FALSE(outcome.scored);
     EXPECT_NE(outcome.checked.find("checksums are off"), std::string::npos);
+    EXPECT_NE(outcome.checked.find("pg_checksums --enable"), std::string::npos);
+    EXPECT_TRUE(run("checksum_failures", healthy()).scored);
 }
 
 TEST(CollationVersion, Databases)

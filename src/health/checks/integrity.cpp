@@ -34,7 +34,7 @@ void checksum_failures(const Observations &seen, Judge &judge)
         return;
     const observed::Server &server = seen.server;
     if (!server.setting_on("data_checksums", false))
-        return judge.fine(
+        return judge.not_applicable(
             "data checksums are off, so damage on disk goes unnoticed (with the server stopped: "
             "pg_checksums --enable)");
     for (const observed::Database &database : server.databases)
