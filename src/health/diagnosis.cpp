@@ -7,6 +7,7 @@
 #include "health/alerting/counter_samples.hpp"
 #include "health/alerting/mutes.hpp"
 #include "health/alerting/stored.hpp"
+#include "advice/index_trial/standbys.hpp"
 #include "advice/indexes/foreign_keys.hpp"
 #include "advice/indexes/identity.hpp"
 #include "maintenance/autovacuum_rules.hpp"
@@ -161,6 +162,7 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     if (const auto earlier = read_counter_sample(seen.server))
         observed::count_since(seen.server, *earlier);
     add_inactivity(seen.server);
+    seen.server.declared_standbys = advice::declared_standbys();
     seen.server.database_bytes = pg::database_bytes(seen.relations);
     pg::read_outdated_collations(seen.server, seen.relations);
     if (wanted(ids, {"bloat", "index_bloat"}))

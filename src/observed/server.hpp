@@ -74,6 +74,12 @@ struct Standby {
     std::optional<int64_t> xmin_age;
 };
 
+// One that was declared (opsrunbook.declare_standby) and has streamed from here.
+struct DeclaredStandby {
+    std::string name;
+    double seconds_ago = 0; // an observation last saw it stream
+};
+
 struct Subscription {
     std::string name;
     bool enabled = true, running = true;
@@ -211,6 +217,7 @@ struct Server {
     std::vector<HorizonHolder> horizon;                    // the oldest first
     std::vector<Slot> slots;
     std::vector<Standby> standbys;
+    std::vector<DeclaredStandby> declared_standbys;
     std::vector<Subscription> subscriptions;
     std::vector<PreparedTransaction> prepared;
     std::vector<VacuumProgress> vacuums;

@@ -28,12 +28,11 @@ SELECT is_empty($$
 SELECT is_empty($$
     SELECT o.name FROM owned o WHERE coalesce(obj_description(o.objid, o.classid::regclass::text), 'x') IN ('', ' ') $$, 'that says something');
 
--- opsrunbook.job_role, alert_state, counter_sample, verified and the identities are about roles, tables, sessions, counters and
--- files of the running server: their comments say so
+-- These are about roles, tables, slots, standbys, counters, sessions and files of the running server: their comments say so.
 SELECT set_eq($$
     SELECT c.relname::text FROM owned o JOIN pg_class c ON o.classid = 'pg_class'::regclass AND c.oid = o.objid
     WHERE c.relkind IN ('r', 'p') AND c.oid <> ALL ((SELECT extconfig FROM pg_extension WHERE extname = 'opsrunbook')::oid[])$$,
-    $$VALUES ('alert_state'), ('counter_sample'), ('inactive_slot'), ('job_role'), ('measured_bloat'), ('orphan_rule_identity'), ('retention_policy_identity'), ('verified')$$,
+    $$VALUES ('alert_state'), ('counter_sample'), ('inactive_slot'), ('job_role'), ('measured_bloat'), ('orphan_rule_identity'), ('retention_policy_identity'), ('streaming_standby'), ('verified')$$,
     'pg_dump takes every table but those that mean nothing elsewhere');
 SELECT is_empty($$
     SELECT c.relname FROM owned o JOIN pg_class c ON o.classid = 'pg_class'::regclass AND c.oid = o.objid

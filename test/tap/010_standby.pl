@@ -205,6 +205,23 @@ ok(wait_for($primary, "SELECT ($status) = 'running'"), 'a task is running');
 ok(wait_for($standby, "SELECT ($status) = 'running'"), 'and running on the standby');
 $_->quit for $holder, $caller;
 
+# A declared standby that goes away
+$primary->safe_psql('postgres', "SELECT opsrunbook.declare_standby('$application'), opsrunbook.declare_standby('behind_another')");
+$primary->safe_psql('postgres', 'SELECT * FROM opsrunbook.observe_alerts()');
+is(severity($primary, 'missing_standby'), 'OK', 'missing_standby: near miss: one streams, and one never did from here');
+$standby->stop;
+settles($primary, 'missing_standby', 'WARNING', 'missing_standby: fires: it is stopped');
+is(finding($primary, 'missing_standby', 'object'), $application, 'missing_standby names it');
+$standby->start;
+settles($primary, 'missing_standby', 'OK', 'missing_standby: clears: started again');
+$standby->stop;
+settles($primary, 'missing_standby', 'WARNING', 'missing_standby: stopped again');
+my ($forget) = finding($primary, 'missing_standby', 'fix') =~ /(SELECT .*)$/;
+$primary->safe_psql('postgres', $forget);
+is(severity($primary, 'missing_standby'), 'OK', 'missing_standby: forgotten as told');
+$standby->start;
+$primary->wait_for_catchup($standby, 'replay');
+
 # The primary goes away
 $primary->stop;
 settles($standby, 'standby_replay', 'CRITICAL', 'standby_replay: no WAL receiver');

@@ -183,6 +183,26 @@ TEST(InactiveSlots, OnlyWhereTheTimeIsKnown)
     EXPECT_EQ(status("inactive_slots", seen), Status::ok);
 }
 
+TEST(MissingStandby, DeclaredSeenAndGone)
+{
+    Observations seen = healthy();
+    EXPECT_FALSE(run("missing_standby", seen).scored);
+    seen.server.declared_standbys = {{"it's", 90}, {"b", 10}};
+    seen.server.standbys = {standby("b"), standby("it's", "backup")}; // a base backup in its name
+    const Outcome outcome = run("missing_standby", seen);
+    ASSERT_EQ(outcome.findings.size(), 1u);
+    EXPECT_EQ(outcome.status, Status::warning);
+    EXPECT_EQ(outcome.findings.front().object, "it's");
+    EXPECT_NE(outcome.findings.front().fix.find("forget_standby('it''s')"), std::string::npos);
+    seen.server.standbys.push_back(standby("it's", "catchup"));
+    EXPECT_EQ(status("missing_standby", seen), Status::ok);
+    seen.server.standbys.push_back(standby("", "")); // may not be looked at
+    EXPECT_EQ(status("missing_standby", seen), Status::unknown);
+    seen.server.standbys.clear();
+    seen.server.in_recovery = true; // promoted ones expect theirs, standbys do not
+    EXPECT_EQ(status("missing_standby", seen), Status::ok);
+}
+
 TEST(ReplicationLag, BytesAndTime)
 {
     Observations seen = healthy();

@@ -59,6 +59,14 @@ COMMENT ON TABLE opsrunbook.standby IS 'declared standbys; counted_at: of when t
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.standby', '');
 GRANT SELECT ON opsrunbook.standby TO pg_monitor;
 
+-- This server's own state, worth nothing elsewhere: not for pg_dump.
+CREATE TABLE opsrunbook.streaming_standby (
+    name text PRIMARY KEY REFERENCES opsrunbook.standby (name) ON DELETE CASCADE,
+    streamed_at timestamptz NOT NULL
+);
+COMMENT ON TABLE opsrunbook.streaming_standby IS 'declared standbys that stream or streamed from this server, and when opsrunbook.observe_alerts() last saw it; check missing_standby expects them to go on';
+GRANT SELECT ON opsrunbook.streaming_standby TO pg_monitor;
+
 CREATE TABLE opsrunbook.standby_index_usage (
     standby text NOT NULL REFERENCES opsrunbook.standby (name) ON DELETE CASCADE,
     schemaname text NOT NULL,
@@ -74,7 +82,7 @@ GRANT SELECT ON opsrunbook.standby_index_usage TO pg_monitor;
 
 CREATE FUNCTION opsrunbook.declare_standby(name text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_declare_standby';
-COMMENT ON FUNCTION opsrunbook.declare_standby(text) IS 'declares a standby (by its application_name, best): from now on no index is dropped after a trial before the standby''s counts from after it are here; false when it was declared already';
+COMMENT ON FUNCTION opsrunbook.declare_standby(text) IS 'declares a standby (by its application_name, best): from now on no index is dropped after a trial before the standby''s counts from after it are here, and once it was seen streaming from here its absence is a finding (missing_standby); false when it was declared already';
 
 CREATE FUNCTION opsrunbook.forget_standby(name text) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_forget_standby';

@@ -72,6 +72,29 @@ Value forget_standby(const pg::Arguments &arguments)
     });
 }
 
+std::vector<observed::DeclaredStandby> declared_standbys()
+{
+    const pg::Result rows = pg::house_query(
+        "SELECT name, greatest(extract(epoch FROM clock_timestamp() - streamed_at), 0)::float8 AS seconds_ago"
+        " FROM opsrunbook.streaming_standby ORDER BY name");
+    std::vector<observed::DeclaredStandby> declared;
+    for (size_t r = 0; r < rows.size(); ++r)
+        declared.push_back({rows.at(r, "name").text(), rows.at(r, "seconds_ago").real()});
+    return declared;
+}
+
+void remember_streaming(const std::vector<observed::Standby> &standbys)
+{
+    Value::Texts names;
+    for (const observed::Standby &standby : standbys)
+        if (!standby.state.empty() && standby.state != "backup")
+            names.push_back(standby.name);
+    pg::query("INSERT INTO opsrunbook.streaming_standby (name, streamed_at)"
+              " SELECT name, statement_timestamp() FROM opsrunbook.standby WHERE name = ANY ($1::text[])"
+              " ON CONFLICT (name) DO UPDATE SET streamed_at = EXCLUDED.streamed_at",
+              {names});
+}
+
 // The time of the last scan is counted from 16 on.
 Value export_index_usage(const pg::Arguments &)
 {

@@ -6,6 +6,7 @@
 #include "health/alerting/stored.hpp"
 
 #include "advice/bloat/remembered.hpp"
+#include "advice/index_trial/standbys.hpp"
 #include "health/diagnosis.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
@@ -116,6 +117,7 @@ void observe_alerts(const pg::Arguments &, pg::Rows &rows)
         keep_counter_sample(diagnosis.counters);
         advice::remember_bloat(diagnosis.seen.bloat);
         remember_inactive_slots(diagnosis.seen.server);
+        advice::remember_streaming(diagnosis.seen.server.standbys);
         return decided;
     });
     for (const Announcement &announcement : decision.announcements)

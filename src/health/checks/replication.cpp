@@ -40,6 +40,9 @@ bool hidden(const observed::Standby &standby)
     return standby.state.empty();
 }
 
+constexpr const char *hidden_standbys =
+    "the state of the standbys is hidden: it takes the privileges of pg_read_all_stats";
+
 template <class Measure> void each_standby(const Observations &seen, Judge &judge, Measure measure)
 {
     if (unseen(seen, judge, "standbys"))
@@ -47,8 +50,7 @@ template <class Measure> void each_standby(const Observations &seen, Judge &judg
     int64_t looked_at = 0;
     for (const observed::Standby &standby : seen.server.standbys) {
         if (hidden(standby)) {
-            judge.unknown(
-                "the state of the standbys is hidden: it takes the privileges of pg_read_all_stats");
+            judge.unknown(hidden_standbys);
             return;
         }
         looked_at += standby.state != "backup";
@@ -84,6 +86,36 @@ void replication_delay(const Observations &seen, Judge &judge)
                        base::duration_text(*standby.replay_lag_seconds).c_str())))
             describe_standby(*finding, standby);
     });
+}
+
+void missing_standby(const Observations &seen, Judge &judge)
+{
+    const observed::Server &server = seen.server;
+    if (server.declared_standbys.empty() || server.in_recovery)
+        return judge.not_applicable(server.in_recovery ? "a standby itself"
+                                                       : "no declared standby has streamed from here");
+    if (unseen(seen, judge, "standbys"))
+        return;
+    if (std::any_of(server.standbys.begin(), server.standbys.end(), hidden))
+        return judge.unknown(hidden_standbys);
+    for (const observed::DeclaredStandby &declared : server.declared_standbys) {
+        if (std::any_of(server.standbys.begin(), server.standbys.end(), [&declared](const auto &standby) {
+                return standby.name == declared.name && standby.state != "backup";
+            }))
+            continue;
+        Finding &finding =
+            judge.found(Status::warning, declared.name,
+                        format("declared standby %s is not connected; it last streamed %s ago",
+                               declared.name.c_str(), base::duration_text(declared.seconds_ago).c_str()));
+        finding.evidence.add("seconds_since_streamed", declared.seconds_ago);
+        finding.cause = "it is down or cannot connect -> it falls behind, and nobody could fail over to it";
+        finding.fix = format("-- start it, and look into its log; if it is gone for good: SELECT "
+                             "opsrunbook.forget_standby(%s);",
+                             base::quote_literal(declared.name).c_str());
+    }
+    judge.fine(format(
+        "%s connected",
+        base::plural(static_cast<int64_t>(server.declared_standbys.size()), "declared standby").c_str()));
 }
 
 void synchronous_standbys(const Observations &seen, Judge &judge)
@@ -270,6 +302,17 @@ constexpr Check checks[] = {
                        "until one comes back.",
         .source = "syncrep.c: streaming standbys that the setting names, against the number it asks for",
         .evaluate = synchronous_standbys,
+    },
+    {
+        .id = "missing_standby",
+        .title = "declared standbys that are gone",
+        .category = Category::replication,
+        .points = 40,
+        .explanation =
+            "Standbys declared with opsrunbook.declare_standby() that an observation of the alerts "
+            "has seen streaming from this server and that do not stream any more.",
+        .source = "pg_stat_replication.application_name against opsrunbook.streaming_standby",
+        .evaluate = missing_standby,
     },
     {
         .id = "standby_replay",
