@@ -87,8 +87,9 @@ void observe_unused_indexes(Observations &seen)
     constexpr int64_t page = 8192, least = 10 << 20;
     // relpages is of the last VACUUM or ANALYZE: a table that grew since is asked for its file.
     const int64_t floor = std::min<int64_t>(least, seen.server.database_bytes.value_or(0) / 200);
+    observed::OidMap parents = pg::index_parents(seen.relations);
     advice::UnusedCandidates candidates = advice::unused_candidates(
-        seen.relations, pg::index_parents(seen.relations), seen.server.now, std::max<int64_t>(floor, 1 << 20),
+        seen.relations, parents, seen.server.now, std::max<int64_t>(floor, 1 << 20),
         [&seen](const observed::Index &index) {
             const observed::Table *table = seen.relations.table(index);
             const bool stale =
@@ -97,17 +98,24 @@ void observe_unused_indexes(Observations &seen)
             return stale ? pg::relation_file_bytes(index.relation) : index.relation.pages * page;
         });
     seen.file_bytes.merge(candidates.bytes);
-    seen.index_usage = pg::read_index_usage(seen.relations, candidates.indexes);
+    seen.index_usage = pg::read_index_usage(seen.relations, candidates.indexes, std::move(parents));
 }
+
+// A look at a file costs some microseconds, and the verdict on many tables is that of the first thousands.
+constexpr size_t files_looked_at = 4000;
 
 void observe_due_tables(Observations &seen)
 {
     const maintenance::AutovacuumSettings settings = maintenance::autovacuum_settings(seen.server);
     for (const observed::Table &table : seen.relations.tables)
         if (seen.relations.user_owned(table.relation) &&
-            maintenance::needs_of(table, seen.relations, settings).anything())
-            if (const auto created = pg::relation_file_created(table.relation))
-                seen.file_created.emplace(table.relation.oid, *created);
+            maintenance::needs_of(table, seen.relations, settings).anything()) {
+            if (seen.file_created.size() >= files_looked_at)
+                return;
+            seen.file_created.emplace(table.relation.oid,
+                                      pg::relation_file_created(table.relation)
+                                          .value_or(base::Timestamp{})); // unknown: always there
+        }
 }
 
 void fill_in_undo(Diagnosis &diagnosis)
@@ -162,7 +170,7 @@ Diagnosis diagnose(const std::vector<std::string> &asked)
     if (const auto earlier = read_counter_sample(seen.server))
         observed::count_since(seen.server, *earlier);
     add_inactivity(seen.server);
-    seen.server.declared_standbys = advice::declared_standbys();
+    seen.server.declared_standbys = advice::declared_standbys(seen.server.in_recovery);
     seen.server.database_bytes = pg::database_bytes(seen.relations);
     pg::read_outdated_collations(seen.server, seen.relations);
     if (wanted(ids, {"bloat", "index_bloat"}))

@@ -12,12 +12,15 @@ namespace {
 using observed::Relations;
 using observed::Table;
 
-// A partition that nobody has written to since the statistics were reset counts nothing: the catalog knows.
+// The counters know all rows once VACUUM or ANALYZE has counted them.  Before that, as after a crash or a
+// reset, they know what came and went since, and the catalog what there was.
 double rows_of(const Table &table)
 {
-    const bool counted = table.counters.live_rows > 0 || table.counters.modified_since_analyze > 0;
-    return counted ? static_cast<double>(table.counters.live_rows)
-                   : std::max(0.0, static_cast<double>(table.relation.rows));
+    const observed::TableCounters &counters = table.counters;
+    const base::Timestamp counted = std::max(
+        {counters.last_vacuum, counters.last_autovacuum, counters.last_analyze, counters.last_autoanalyze});
+    const auto live = static_cast<double>(counters.live_rows);
+    return counted.microseconds != 0 ? live : std::max(0.0, static_cast<double>(table.relation.rows)) + live;
 }
 
 // Partitioned tables and what their partitions add up to.

@@ -46,15 +46,23 @@ template <class Visit> void each_group(Server &server, Visit visit)
                          {"database.conflicts", &database->conflicts},
                          {"database.temp_files", &database->temp_files},
                          {"database.temp_bytes", &database->temp_bytes}}},
-                  [database](base::Timestamp start, double) { database->sampled = start; });
+                  [database, ever = database->blocks_read](base::Timestamp start, double) {
+                      database->sampled = start;
+                      database->blocks_read_before = ever - database->blocks_read;
+                  });
     if (server.checkpoints && server.checkpoints->since_reset_seconds) {
         Checkpoints &counted = *server.checkpoints;
         visit(Group{reset_moment(server, *counted.since_reset_seconds),
-                    {{"checkpoints.timed", &counted.timed},
-                     {"checkpoints.requested", &counted.requested},
-                     {"checkpoints.buffers_by_backends", &counted.buffers_by_backends},
-                     {"checkpoints.fsyncs_by_backends", &counted.fsyncs_by_backends}}},
+                    {{"checkpoints.timed", &counted.timed}, {"checkpoints.requested", &counted.requested}}},
               [&counted](base::Timestamp, double seconds) { counted.since_reset_seconds = seconds; });
+    }
+    if (server.checkpoints && server.checkpoints->backends_since_reset_seconds) {
+        Checkpoints &counted = *server.checkpoints;
+        visit(
+            Group{reset_moment(server, *counted.backends_since_reset_seconds),
+                  {{"backends.buffers", &counted.buffers_by_backends},
+                   {"backends.fsyncs", &counted.fsyncs_by_backends}}},
+            [&counted](base::Timestamp, double seconds) { counted.backends_since_reset_seconds = seconds; });
     }
     if (server.wal && server.wal->since_reset_seconds && server.wal->bytes_since_reset) {
         Wal &wal = *server.wal;
@@ -99,8 +107,7 @@ void follow_transaction_ids(Server &server, const CounterSample &sample, double 
         static_cast<double>(*server.next_transaction_id - next->second.value) / seconds;
     for (Database &database : server.databases)
         if (const auto frozen = sample.counters.find(frozen_name(database));
-            frozen != sample.counters.end() &&
-            frozen->second.value == *server.next_transaction_id - database.xid_age)
+            frozen != sample.counters.end() && frozen->second.value == database.frozen_transaction_id)
             database.not_frozen_for_seconds = seconds;
 }
 
@@ -113,11 +120,10 @@ CounterSample counters_of(Server &server)
         for (const Named &counter : group.counters)
             sample.counters[counter.name] = {group.since, *counter.value};
     });
-    if (server.next_transaction_id) {
+    if (server.next_transaction_id)
         sample.counters["next_transaction_id"] = {{}, *server.next_transaction_id};
-        for (const Database &database : server.databases)
-            sample.counters[frozen_name(database)] = {{}, *server.next_transaction_id - database.xid_age};
-    }
+    for (const Database &database : server.databases)
+        sample.counters[frozen_name(database)] = {{}, database.frozen_transaction_id};
     return sample;
 }
 

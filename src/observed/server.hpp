@@ -20,9 +20,10 @@ struct Database {
     bool invalid = false; // an interrupted DROP DATABASE left it (datconnlimit -2)
     int64_t connection_limit = -1;
     int64_t xid_age = 0, mxid_age = 0;
-    std::optional<double>
-        not_frozen_for_seconds; // its oldest transaction id stood still for at least that long
+    int64_t frozen_transaction_id = 0;            // datfrozenxid
+    std::optional<double> not_frozen_for_seconds; // it has stood still for at least that long
     int64_t blocks_read = 0, blocks_hit = 0;
+    int64_t blocks_read_before = 0; // those that a sample had counted already
     int64_t commits = 0, rollbacks = 0, deadlocks = 0, conflicts = 0;
     int64_t temp_files = 0, temp_bytes = 0;
     std::optional<int64_t> checksum_failures; // nothing: checksums are off
@@ -200,7 +201,8 @@ struct Server {
     base::Timestamp now;
     int version = 0; // 150004 for 15.4
     bool in_recovery = false;
-    bool preloaded = false; // this module stands in shared_preload_libraries
+    std::optional<base::Timestamp> autovacuum_started; // its launcher: after recovery, anew after a crash
+    bool preloaded = false;                            // this module stands in shared_preload_libraries
     bool statements_preloaded = false;
     std::optional<base::Timestamp> started;
     // No counter is older: a crash drops them all.  The window of what was never reset by itself.

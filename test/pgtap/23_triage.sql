@@ -38,7 +38,7 @@ BEGIN
 END $$;
 SELECT pg_temp.link('stubborn') AS stubborn \gset
 SELECT dblink_send_query('stubborn', 'SELECT stubborn()') \g /dev/null
-SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND state = ''active'')', :stubborn)), 'a statement that ignores cancels runs');
+SELECT ok(pg_temp.comes_true(format('EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event = ''PgSleep'')', :stubborn)), 'a statement that ignores cancels runs');
 SELECT is((SELECT method FROM performance.kill_long_queries(0) WHERE killed_pid = :stubborn), 'terminate', 'kill_long_queries: who ignores the cancel is disconnected');
 SELECT ok(pg_temp.comes_true(format('NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)', :stubborn)), 'kill_long_queries: and gone');
 SELECT dblink_disconnect('stubborn') \g /dev/null

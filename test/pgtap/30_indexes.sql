@@ -47,8 +47,7 @@ SELECT ok(pg_temp.comes_true('2 = (SELECT count(*) FROM pg_index WHERE NOT indis
 SELECT is(pg_temp.objects('invalid_indexes'), 'none', 'invalid_indexes: near miss: none of them is called invalid');
 SELECT is((SELECT count(*) FROM opsrunbook.plan_maintenance() WHERE object_name LIKE '%_ccnew'), 0::bigint, 'nor is it planned to drop one');
 SELECT dblink_cancel_query('builder') \g /dev/null
-SELECT pg_temp.comes_true('0 = dblink_is_busy(''builder'')') \g /dev/null
-SELECT is((SELECT count(*) FROM opsrunbook.findings('{invalid_indexes}')), 2::bigint, 'invalid_indexes: fires: both, when the command was cancelled');
+SELECT ok(pg_temp.comes_true('2 = (SELECT count(*) FROM opsrunbook.findings(''{invalid_indexes}''))'), 'invalid_indexes: fires: both, when the command was cancelled');
 SELECT dblink_disconnect('builder') \g /dev/null
 SELECT pg_temp.link('builder') \g /dev/null
 SELECT dblink_send_query('builder', 'DROP INDEX CONCURRENTLY "Odd schema".building_pkey_ccnew') \g /dev/null

@@ -88,14 +88,9 @@ set_clock(-2 * 3600);
 }
 set_clock(0);
 cmp_ok($node->safe_psql('postgres', 'SELECT extract(epoch FROM now() - pg_postmaster_start_time())'), '>', 7000, 'a server that has been up for hours');
-# Autovacuum has not come by yet.
-$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = off');
-$node->reload;
 $node->safe_psql('postgres', 'CREATE DATABASE again');
 $node->command_ok([ 'pg_restore', '-d', 'again', $dump ], 'restored once more');
 ok(wait_for($node, "SELECT sum(n_live_tup) >= 500000 FROM pg_stat_user_tables", 't', 'again'), 'its rows are counted');
-$node->safe_psql('postgres', 'ALTER SYSTEM SET autovacuum = on');
-$node->reload;
 no_alarm('again', 'freshly restored into a server that has been up for hours');
 
 $node->stop;

@@ -12,6 +12,7 @@ using observed::counters_of;
 using observed::CounterSample;
 using test::healthy;
 using test::Observations;
+using test::run;
 using test::Status;
 using test::status;
 using test::worst;
@@ -89,12 +90,46 @@ TEST(CountSince, OtherCountersThanThoseOfTheSampleAreLeftAsTheyAre)
     EXPECT_EQ(wal_reset.server.counted_seconds(wal_reset.server.databases[0]), day);
 }
 
+Observations writing_themselves(double at, int64_t fsyncs)
+{
+    Observations seen = running(at, 0);
+    seen.server.checkpoints->backends_since_reset_seconds = 100 * day + at;
+    seen.server.checkpoints->fsyncs_by_backends = fsyncs;
+    return seen;
+}
+
+TEST(CountSince, FsyncsBySessionsHaveAWindowOfTheirOwn)
+{
+    EXPECT_EQ(status("backend_writes", writing_themselves(day, 2000)), Status::ok);
+    const Observations today = since(writing_themselves(day, 2000), writing_themselves(0, 0));
+    EXPECT_EQ(status("backend_writes", today), Status::warning);
+}
+
+Observations reading(double at, int64_t read, int64_t hit)
+{
+    Observations seen = running(at, 0);
+    seen.server.databases[0].blocks_read = read;
+    seen.server.databases[0].blocks_hit = hit;
+    return seen;
+}
+
+TEST(CountSince, ACacheThatIsWarmStaysWarm)
+{
+    EXPECT_EQ(
+        status("cache_hit_ratio", since(reading(day, 10060000, 990040000), reading(0, 10000000, 990000000))),
+        Status::critical);
+    const Observations idle = since(reading(day, 10000100, 990000100), reading(0, 10000000, 990000000));
+    EXPECT_EQ(run("cache_hit_ratio", idle).checked,
+              "only 200 blocks were asked for in the last 1 d: too few to tell");
+}
+
 // Of a server that uses 1,000 transaction ids a second.
 Observations using_ids(double at, int64_t age)
 {
     Observations seen = running(at, 0);
     seen.server.next_transaction_id = 5000000000 + static_cast<int64_t>(at * 1000);
     seen.server.databases[0].xid_age = age;
+    seen.server.databases[0].frozen_transaction_id = *seen.server.next_transaction_id - age;
     return seen;
 }
 

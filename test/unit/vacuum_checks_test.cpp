@@ -39,6 +39,7 @@ Observations one_table()
     table.counters.autovacuums = 5;
     table.counters.last_autovacuum = table.counters.last_autoanalyze = before(seen, day);
     seen.relations.tables.push_back(table);
+    seen.file_created[50000] = before(seen, 20 * day);
     return seen;
 }
 
@@ -77,6 +78,30 @@ TEST(Late, ATableIsNoOlderThanItsFile)
         EXPECT_EQ(status("vacuum_overdue", seen), expected) << age;
         EXPECT_EQ(status("stale_statistics", seen), expected) << age;
     }
+}
+
+// A crash drops the counters, and so does a promotion: they begin with autovacuum's launcher.
+TEST(Late, NothingIsOlderThanAutovacuum)
+{
+    Observations seen = one_table();
+    counters(seen) = {};
+    counters(seen).live_rows = counters(seen).modified_since_analyze = 200000;
+    seen.server.autovacuum_started = before(seen, 5 * minute);
+    EXPECT_EQ(status("stale_statistics", seen), Status::ok);
+    seen.server.autovacuum_started = before(seen, hour);
+    EXPECT_EQ(status("stale_statistics", seen), Status::warning);
+    seen.file_created.clear(); // there were too many to look at this one
+    EXPECT_EQ(status("stale_statistics", seen), Status::ok);
+}
+
+TEST(Late, OnAStandbyThePrimaryTells)
+{
+    Observations seen = one_table();
+    seen.relations.tables[0].relation.xid_age = 300000000;
+    EXPECT_EQ(status("vacuum_overdue", seen), Status::warning);
+    seen.server.in_recovery = true;
+    EXPECT_EQ(status("vacuum_overdue", seen), Status::ok);
+    EXPECT_EQ(status("stale_statistics", seen), Status::ok);
 }
 
 TEST(Late, TransactionIdsAgeEvenlyToo)
@@ -128,6 +153,14 @@ TEST(Late, APartitionedTableWhosePartitionsHaveStatisticsAndItHasNone)
     EXPECT_EQ(status("stale_statistics", seen), Status::ok);
     counters(seen).last_autoanalyze = before(seen, day);
     seen.relations.others[0].rows = 1e6;
+    EXPECT_EQ(status("stale_statistics", seen), Status::ok);
+    // A sibling whose counters were lost has the rows of the catalog, and those written since.
+    observed::Table sibling = seen.relations.tables[0];
+    sibling.relation.oid = 50002;
+    sibling.counters = {};
+    sibling.counters.live_rows = 100;
+    seen.relations.tables.push_back(sibling);
+    seen.relations.others[0].rows = 2e6;
     EXPECT_EQ(status("stale_statistics", seen), Status::ok);
 }
 

@@ -26,6 +26,7 @@ Observations vacuuming(const char *phase, int64_t passes, int64_t scanned, int64
     table.relation.options = -1;
     seen.relations.tables.push_back(table);
     seen.relations.link_table(0);
+    seen.file_created[10] = {};
     seen.server.vacuums = {{7, 10, phase, passes, 1000, scanned, dead, megabyte}};
     return seen;
 }

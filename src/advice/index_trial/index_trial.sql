@@ -62,9 +62,10 @@ GRANT SELECT ON opsrunbook.standby TO pg_monitor;
 -- This server's own state, worth nothing elsewhere: not for pg_dump.
 CREATE TABLE opsrunbook.streaming_standby (
     name text PRIMARY KEY REFERENCES opsrunbook.standby (name) ON DELETE CASCADE,
-    streamed_at timestamptz NOT NULL
+    streamed_at timestamptz NOT NULL,
+    timeline text NOT NULL
 );
-COMMENT ON TABLE opsrunbook.streaming_standby IS 'declared standbys that stream or streamed from this server, and when opsrunbook.observe_alerts() last saw it; check missing_standby expects them to go on';
+COMMENT ON TABLE opsrunbook.streaming_standby IS 'declared standbys that stream or streamed from this server, and when opsrunbook.observe_alerts() last saw it, on which timeline; check missing_standby expects them to go on, but not after a promotion';
 GRANT SELECT ON opsrunbook.streaming_standby TO pg_monitor;
 
 CREATE TABLE opsrunbook.standby_index_usage (

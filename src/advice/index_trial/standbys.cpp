@@ -72,11 +72,17 @@ Value forget_standby(const pg::Arguments &arguments)
     });
 }
 
-std::vector<observed::DeclaredStandby> declared_standbys()
+constexpr const char *timeline = "left(pg_walfile_name(pg_current_wal_lsn()), 8)"; // of a primary
+
+std::vector<observed::DeclaredStandby> declared_standbys(bool in_recovery)
 {
+    if (in_recovery)
+        return {};
     const pg::Result rows = pg::house_query(
-        "SELECT name, greatest(extract(epoch FROM clock_timestamp() - streamed_at), 0)::float8 AS seconds_ago"
-        " FROM opsrunbook.streaming_standby ORDER BY name");
+        std::string(
+            "SELECT name, greatest(extract(epoch FROM clock_timestamp() - streamed_at), 0)::float8 AS "
+            "seconds_ago FROM opsrunbook.streaming_standby WHERE timeline = ") +
+        timeline + " ORDER BY name");
     std::vector<observed::DeclaredStandby> declared;
     for (size_t r = 0; r < rows.size(); ++r)
         declared.push_back({rows.at(r, "name").text(), rows.at(r, "seconds_ago").real()});
@@ -89,9 +95,11 @@ void remember_streaming(const std::vector<observed::Standby> &standbys)
     for (const observed::Standby &standby : standbys)
         if (!standby.state.empty() && standby.state != "backup")
             names.push_back(standby.name);
-    pg::query("INSERT INTO opsrunbook.streaming_standby (name, streamed_at)"
-              " SELECT name, statement_timestamp() FROM opsrunbook.standby WHERE name = ANY ($1::text[])"
-              " ON CONFLICT (name) DO UPDATE SET streamed_at = EXCLUDED.streamed_at",
+    pg::query(std::string("INSERT INTO opsrunbook.streaming_standby (name, streamed_at, timeline)"
+                          " SELECT name, statement_timestamp(), ") +
+                  timeline +
+                  " FROM opsrunbook.standby WHERE name = ANY ($1::text[]) ON CONFLICT (name) DO UPDATE"
+                  " SET streamed_at = EXCLUDED.streamed_at, timeline = EXCLUDED.timeline",
               {names});
 }
 

@@ -21,7 +21,7 @@ base::Value export_index_usage(const pg::Arguments &);          // jsonb
 base::Value import_index_usage(const pg::Arguments &arguments); // (standby, jsonb): indexes that it has used
 
 // The declared standbys that have streamed from here.
-std::vector<observed::DeclaredStandby> declared_standbys();
+std::vector<observed::DeclaredStandby> declared_standbys(bool in_recovery);
 // Writes which of the declared ones do.  To be called as the owner of the house.
 void remember_streaming(const std::vector<observed::Standby> &standbys);
 

@@ -105,7 +105,7 @@ void get_unused_indexes(const pg::Arguments &, pg::Rows &rows)
 {
     const Relations relations = pg::read_relations();
     const std::vector<const Index *> indexes = user_indexes(relations, true);
-    const observed::IndexUsage usage = pg::read_index_usage(relations, indexes);
+    const observed::IndexUsage usage = pg::read_index_usage(relations, indexes, pg::index_parents(relations));
     const std::vector<Row> unused = sorted_rows(relations, usage, unused_indexes(relations, usage, indexes));
     std::vector<const Index *> defined;
     for (const Row &row : unused)

@@ -87,7 +87,7 @@ bool nobody_reads(const observed::Slot &slot)
 
 void add_inactivity(observed::Server &server)
 {
-    if (server.version >= server_tells_inactivity ||
+    if (server.in_recovery || server.version >= server_tells_inactivity ||
         std::none_of(server.slots.begin(), server.slots.end(), nobody_reads))
         return;
     const pg::Result rows = pg::house_query(

@@ -31,6 +31,8 @@ bool has_suffix(const char *name, std::string_view suffix)
 
 void invalid_indexes(const Observations &seen, Judge &judge)
 {
+    if (seen.server.in_recovery) // which of them are being built, only the primary knows
+        return judge.not_applicable("an index that is built on the primary is invalid here until it is done");
     for (const Index &index : seen.relations.indexes) {
         if ((index.valid && index.ready && index.live) || index.relation.kind == 'I' || index.in_work)
             continue;

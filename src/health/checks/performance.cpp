@@ -30,6 +30,14 @@ const Database *database_seen(const Observations &seen, Judge &judge)
 
 constexpr const char *too_short = "the counters run for less than ten minutes: too short to tell";
 
+// What the counters are about.
+std::string lately(const Observations &seen, const Database &database)
+{
+    return database.sampled
+               ? "in the last " + base::duration_text((seen.server.now - *database.sampled).seconds())
+               : "so far";
+}
+
 // The first look at anything misses: until more was read than fills the cache once, a low ratio is a cache
 // that warms up, not one that is too small.
 void cache_hit_ratio(const Observations &seen, Judge &judge)
@@ -38,11 +46,15 @@ void cache_hit_ratio(const Observations &seen, Judge &judge)
     if (!database)
         return;
     const auto cache = static_cast<int64_t>(seen.server.setting_number("shared_buffers", 0)); // blocks
-    const int64_t warm = std::max<int64_t>(50000, cache);
-    if (database->blocks_read < warm)
+    constexpr int64_t enough = 50000;
+    const int64_t read = database->blocks_read_before + database->blocks_read;
+    if (read < std::max(enough, cache))
         return judge.fine(format("only %s blocks were read so far: a cache of %s blocks is not warm yet",
-                                 count_text(database->blocks_read).c_str(), count_text(cache).c_str()));
+                                 count_text(read).c_str(), count_text(cache).c_str()));
     const int64_t blocks = database->blocks_hit + database->blocks_read;
+    if (blocks < enough)
+        return judge.fine(format("only %s blocks were asked for %s: too few to tell",
+                                 count_text(blocks).c_str(), lately(seen, *database).c_str()));
     const double ratio = 100.0 * static_cast<double>(database->blocks_hit) / static_cast<double>(blocks);
     const std::string numbers =
         format("%.1f %% of %s blocks came from shared_buffers (%s)", ratio, count_text(blocks).c_str(),
@@ -113,7 +125,8 @@ void rollbacks(const Observations &seen, Judge &judge)
         return;
     const int64_t all = database->commits + database->rollbacks;
     if (all < least_transactions)
-        return judge.fine(format("only %s transactions so far: too few to tell", count_text(all).c_str()));
+        return judge.fine(format("only %s transactions %s: too few to tell", count_text(all).c_str(),
+                                 lately(seen, *database).c_str()));
     const double pct = 100.0 * static_cast<double>(database->rollbacks) / static_cast<double>(all);
     const std::string numbers =
         format("%.1f %% of %s transactions were rolled back", pct, count_text(all).c_str());

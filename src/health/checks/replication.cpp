@@ -98,6 +98,9 @@ void missing_standby(const Observations &seen, Judge &judge)
         return;
     if (std::any_of(server.standbys.begin(), server.standbys.end(), hidden))
         return judge.unknown(hidden_standbys);
+    constexpr double time_to_connect = 60;
+    if (server.started && (server.now - *server.started).seconds() < time_to_connect)
+        return judge.not_applicable("the server has just started: its standbys may still be connecting");
     for (const observed::DeclaredStandby &declared : server.declared_standbys) {
         if (std::any_of(server.standbys.begin(), server.standbys.end(), [&declared](const auto &standby) {
                 return standby.name == declared.name && standby.state != "backup";

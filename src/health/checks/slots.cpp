@@ -127,8 +127,11 @@ void inactive_slots(const Observations &seen, Judge &judge)
         if (!slot.inactive_seconds) {
             judge.found(Status::unknown, "slot " + slot.name,
                         format("nobody reads replication slot %s; since when is known from PostgreSQL 17 on, "
-                               "and before from the first observation by opsrunbook.observe_alerts()",
-                               slot.name.c_str()));
+                               "and before %s",
+                               slot.name.c_str(),
+                               seen.server.in_recovery
+                                   ? "not on a standby"
+                                   : "from the first observation by opsrunbook.observe_alerts()"));
             continue;
         }
         if (Finding *finding =

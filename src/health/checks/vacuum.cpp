@@ -36,12 +36,15 @@ bool late(const Observations &seen, const observed::Table &table, const TableNee
     const observed::TableCounters &counters = table.counters;
     const base::Timestamp last = analyze ? std::max(counters.last_analyze, counters.last_autoanalyze)
                                          : std::max(counters.last_vacuum, counters.last_autovacuum);
-    // What was counted since then cannot be older than the file, the server's start, nor the statistics.
-    double counting = seconds_since(seen, last);
-    if (const auto created = seen.file_created.find(table.relation.oid); created != seen.file_created.end())
-        counting = std::min(counting, seconds_since(seen, created->second));
-    if (seen.server.started)
-        counting = std::min(counting, seconds_since(seen, *seen.server.started));
+    const auto created = seen.file_created.find(table.relation.oid);
+    if (created == seen.file_created.end())
+        return false; // one of too many to look at each
+    // What was counted since then cannot be older than the file, the statistics, nor autovacuum, which begins
+    // anew, as the counters do, after a crash and on a promoted standby.
+    double counting = std::min(seconds_since(seen, last), seconds_since(seen, created->second));
+    for (const std::optional<base::Timestamp> &begun : {seen.server.started, seen.server.autovacuum_started})
+        if (begun)
+            counting = std::min(counting, seconds_since(seen, *begun));
     if (const observed::Database *database = seen.server.current_database();
         database && database->stats_reset)
         counting = std::min(counting, seconds_since(seen, *database->stats_reset));
@@ -141,8 +144,12 @@ void dead_tuples(const Observations &seen, Judge &judge)
     judge.fine(format("%s dead tuples in all, none that autovacuum is late for", count_text(total).c_str()));
 }
 
+constexpr const char *ask_the_primary = "VACUUM and ANALYZE run on the primary, which knows what is due";
+
 void vacuum_overdue(const Observations &seen, Judge &judge)
 {
+    if (seen.server.in_recovery)
+        return judge.not_applicable(ask_the_primary);
     int overdue = 0;
     std::string first, fix;
     each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {
@@ -174,6 +181,8 @@ void vacuum_overdue(const Observations &seen, Judge &judge)
 
 void stale_statistics(const Observations &seen, Judge &judge)
 {
+    if (seen.server.in_recovery)
+        return judge.not_applicable(ask_the_primary);
     int stale = 0, never = 0;
     std::string first;
     each_user_table(seen, [&](const observed::Table &table, const TableNeeds &needs, const auto &settings) {

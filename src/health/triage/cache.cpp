@@ -17,8 +17,8 @@ void optimize_cache(const pg::Arguments &, pg::Rows &rows)
     // Sizes from the catalogs' page counts: no look at a file, no lock on a table.
     const pg::Result server = pg::query(
         "SELECT d.blks_hit, d.blks_read, d.temp_files, d.temp_bytes,"
-        " extract(epoch FROM clock_timestamp() - coalesce(d.stats_reset, least(b.stats_reset, "
-        "w.stats_reset)))"
+        " extract(epoch FROM clock_timestamp() - coalesce(d.stats_reset, least(b.stats_reset, w.stats_reset,"
+        " (SELECT min(a.backend_start) FROM pg_stat_activity a WHERE a.backend_type = 'checkpointer'))))"
         "::float8 AS since,"
         " pg_size_bytes(current_setting('shared_buffers')) AS shared_buffers,"
         " pg_size_bytes(current_setting('effective_cache_size')) AS effective_cache_size,"

@@ -90,9 +90,11 @@ OidMap index_parents(const Relations &relations)
     return parents;
 }
 
-IndexUsage read_index_usage(const Relations &relations, const std::vector<const observed::Index *> &indexes)
+IndexUsage read_index_usage(const Relations &relations, const std::vector<const observed::Index *> &indexes,
+                            OidMap parents)
 {
     IndexUsage usage;
+    usage.parents = std::move(parents);
     const Result now = query("SELECT clock_timestamp() AS now, pg_is_in_recovery() AS recovery");
     usage.now = *now.at(0, "now").timestamp();
     usage.in_recovery = now.at(0, "recovery").boolean();
@@ -101,7 +103,6 @@ IndexUsage read_index_usage(const Relations &relations, const std::vector<const 
         return usage;
     usage.standbys = following_standbys();
     read_declared_standbys(usage);
-    usage.parents = index_parents(relations);
     usage.past.reserve(indexes.size());
     for (const observed::Index *index : indexes) {
         IndexPast &past = usage.past[index->relation.oid];

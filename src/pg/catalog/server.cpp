@@ -18,19 +18,24 @@ using base::Value;
 
 void read_basics(Server &server)
 {
-    const Result row =
-        query("SELECT now() AS now, current_setting('server_version_num')::int4 AS version,"
-              " pg_is_in_recovery() AS in_recovery, pg_postmaster_start_time() AS started,"
-              " current_user::text AS username,"
-              " current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS statements,"
-              " least((SELECT stats_reset FROM pg_stat_bgwriter), (SELECT stats_reset FROM pg_stat_wal),"
-              // From 17 one call resets them all, and no database's: those then count since the start at least.
-              " (SELECT stats_reset FROM pg_stat_archiver), pg_postmaster_start_time()) AS counting_since,"
-              " pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS next_transaction_id");
+    const Result row = query(
+        "SELECT now() AS now, current_setting('server_version_num')::int4 AS version,"
+        " pg_is_in_recovery() AS in_recovery, pg_postmaster_start_time() AS started,"
+        " current_user::text AS username,"
+        " current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%' AS statements,"
+        " least((SELECT stats_reset FROM pg_stat_bgwriter), (SELECT stats_reset FROM pg_stat_wal),"
+        " (SELECT stats_reset FROM pg_stat_archiver),"
+        // From 17 one call resets those, and no database's.  A crash drops all, and restarts this process.
+        " (SELECT min(backend_start) FROM pg_stat_activity WHERE backend_type = 'checkpointer'))"
+        " AS counting_since,"
+        " (SELECT min(backend_start) FROM pg_stat_activity WHERE backend_type = 'autovacuum launcher')"
+        " AS autovacuum_started,"
+        " pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS next_transaction_id");
     server.now = *row.at(0, "now").timestamp();
     server.version = static_cast<int>(row.at(0, "version").integer());
     server.in_recovery = row.at(0, "in_recovery").boolean();
     server.started = row.at(0, "started").timestamp();
+    server.autovacuum_started = row.at(0, "autovacuum_started").timestamp();
     server.counting_since = row.at(0, "counting_since").timestamp();
     server.next_transaction_id = row.at(0, "next_transaction_id").integer();
     server.user = row.at(0, "username").text();
@@ -43,6 +48,7 @@ void read_databases(Server &server)
     const Result rows = query(
         "SELECT d.datname::text AS name, d.oid, d.datname = current_database() AS current, d.datallowconn,"
         " d.datconnlimit = -2 AS invalid, d.datconnlimit, age(d.datfrozenxid)::int8 AS xid_age,"
+        " d.datfrozenxid::text::int8 AS frozen,"
         " mxid_age(d.datminmxid)::int8 AS mxid_age, s.blks_read, s.blks_hit, s.xact_commit, s.xact_rollback,"
         " s.deadlocks, s.conflicts, s.temp_files, s.temp_bytes, s.checksum_failures, s.numbackends, "
         "s.stats_reset,"
@@ -57,6 +63,7 @@ void read_databases(Server &server)
         database.invalid = rows.at(r, "invalid").boolean();
         database.connection_limit = rows.at(r, "datconnlimit").integer();
         database.xid_age = rows.at(r, "xid_age").integer();
+        database.frozen_transaction_id = rows.at(r, "frozen").integer();
         database.mxid_age = rows.at(r, "mxid_age").integer();
         database.blocks_read = rows.at(r, "blks_read").integer();
         database.blocks_hit = rows.at(r, "blks_hit").integer();

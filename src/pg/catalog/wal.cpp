@@ -84,13 +84,6 @@ void read_checkpoints(Server &server)
                                      optional_real(rows.at(0, "since_redo")),
                                      optional_integer(rows.at(0, "wal_since_redo")),
                                      std::nullopt};
-    topic(server, "WAL file of the last checkpoint", [&server] {
-        const Result file =
-            query("SELECT extract(epoch FROM clock_timestamp() - w.modification)::float8 AS written"
-                  " FROM pg_control_checkpoint() k JOIN pg_ls_waldir() w ON w.name = k.redo_wal_file");
-        if (!file.empty())
-            server.checkpoints->since_redo_file_seconds = optional_real(file.at(0, "written"));
-    });
 }
 
 void read_slru_caches(Server &server)
@@ -118,8 +111,13 @@ void read_wal(Server &server)
     wal.since_reset_seconds = optional_real(rows.at(0, "since_reset"));
     server.wal = wal;
     topic(server, "WAL directory", [&server] {
-        server.wal->directory_bytes =
-            query("SELECT sum(size)::int8 FROM pg_ls_waldir()").at(0, size_t{0}).integer();
+        const Result files = query(
+            "SELECT sum(w.size)::int8 AS bytes, extract(epoch FROM clock_timestamp() - max(w.modification)"
+            " FILTER (WHERE w.name = k.redo_wal_file))::float8 AS redo_file_written"
+            " FROM pg_ls_waldir() w, pg_control_checkpoint() k");
+        server.wal->directory_bytes = files.at(0, "bytes").integer();
+        if (server.checkpoints)
+            server.checkpoints->since_redo_file_seconds = optional_real(files.at(0, "redo_file_written"));
     });
 }
 
