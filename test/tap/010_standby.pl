@@ -228,6 +228,15 @@ settles($standby, 'standby_replay', 'CRITICAL', 'standby_replay: no WAL receiver
 $primary->start;
 settles($standby, 'standby_replay', 'OK', 'standby_replay: connected again');
 
-$standby->stop;
+# … and the standby takes over, with what the primary had written about it
+$primary->safe_psql('postgres', "SELECT opsrunbook.declare_standby('$application')");
+$primary->safe_psql('postgres', 'SELECT * FROM opsrunbook.observe_alerts()');
+is($primary->safe_psql('postgres', 'SELECT string_agg(name, $$, $$) FROM opsrunbook.streaming_standby'), $application, 'it streams from here');
+$primary->wait_for_catchup($standby, 'replay');
 $primary->stop;
+$standby->promote;
+is($standby->safe_psql('postgres', 'SELECT message FROM opsrunbook.findings($${missing_standby}$$, true)'),
+	'no declared standby has streamed from here', 'missing_standby: near miss: once promoted it does not miss itself');
+
+$standby->stop;
 done_testing();

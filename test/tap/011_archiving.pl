@@ -116,7 +116,7 @@ $node->safe_psql('postgres', 'CHECKPOINT; SELECT pg_switch_wal(); CHECKPOINT');
 settles('base_backup_age', 'CRITICAL', 'base_backup_age: the record outlives checkpoints and the archiver');
 $node->backup('second');
 settles('base_backup_age', 'OK', 'base_backup_age: clears: another base backup');
-is( $node->safe_psql('postgres', 'SET ROLE pg_monitor; SELECT message FROM opsrunbook.findings(ARRAY[$$base_backup_age$$], true)') =~ s/\d+ (ms|s)/N/r,
+is( $node->safe_psql('postgres', 'SET ROLE pg_monitor; SELECT message FROM opsrunbook.findings(ARRAY[$$base_backup_age$$], true)') =~ s/\d+(\.\d+)? (ms|s)/N/r,
 	'the last base backup ended N ago', 'a monitor sees the same');
 $node->append_conf('postgresql.conf', 'archive_mode = off');
 $node->restart;
