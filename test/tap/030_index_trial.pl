@@ -134,25 +134,31 @@ sql($undo);
 is(sql($definition), $before, 'the undo brings it back as it was');
 
 # Once it is being dropped the trial is not ended otherwise, though DROP still waits for its lock, and the record says
-# what came of it.
+# what came of it.  It waits for as long as that takes.
 sql('CREATE INDEX event_note ON event (note)');
 sql("SELECT opsrunbook.start_index_trial('event_note')");
 sql("UPDATE opsrunbook.index_trial SET until = started_at WHERE index_name = 'event_note'");
 my $holder = $node->background_psql('postgres');
 $holder->query_safe('BEGIN; LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE; SELECT 1');
-sql("SELECT opsrunbook.drop_trial_index('event_note')");
+sql("SET opsrunbook.lock_timeout = '10min'; SELECT opsrunbook.drop_trial_index('event_note')");
 my $dropping_note = "SELECT task_id FROM opsrunbook.tasks WHERE command LIKE 'DROP INDEX CONCURRENTLY %event_note'";
 ok(wait_for($node, "SELECT count(*) = 1 FROM ($dropping_note AND status = 'running') t"), 'DROP waits for its lock');
 like(fails_with($node, "SELECT opsrunbook.end_index_trial('event_note')", '55000', 'the trial is not ended meanwhile'),
 	qr/is being dropped.*HINT:.*cancel_task/s, 'the hint says how to call it off');
+my $at_trials = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'opsrunbook index trial'";
+my $trial_holder = $node->background_psql('postgres');
+$trial_holder->query_safe("BEGIN; SELECT id FROM opsrunbook.index_trial WHERE index_name = 'event_note' FOR UPDATE");
 sql("SELECT id FROM event WHERE note = 'none'");
-ok(wait_for($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'opsrunbook index trial'"), 'a query that profits asks in vain');
+ok(wait_for($node, $at_trials, '2'), 'a query that profits asks for the index');
+$trial_holder->query_safe('COMMIT');
+$trial_holder->quit;
+ok(wait_for($node, $at_trials, '1'), 'in vain');
 is(state_of('event_note'), 'trial', 'the trial was not ended by it');
 fails_with($node, "SELECT opsrunbook.drop_trial_index('event_note')", '55000', 'it is dropped once');
 is(sql("SELECT opsrunbook.cancel_task(($dropping_note))"), 't', 'it is called off');
-ok(wait_for($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'opsrunbook index trial'"), 'and nobody is at it any more');
+ok(wait_for($node, $at_trials, '0'), 'and nobody is at it any more');
 is(state_of('event_note'), 'trial', 'it is still on trial');
-sql("SELECT opsrunbook.drop_trial_index('event_note')");
+sql("SET opsrunbook.lock_timeout = '10min'; SELECT opsrunbook.drop_trial_index('event_note')");
 ok(wait_for($node, "SELECT count(*) = 1 FROM ($dropping_note AND status = 'running') t"), 'asked again, DROP waits again');
 $holder->query_safe('COMMIT');
 $holder->quit;
