@@ -38,7 +38,7 @@ $$;
 CREATE FUNCTION pg_temp.wait_for(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE answer boolean;
 BEGIN
-    FOR attempt IN 1..500 LOOP
+    FOR attempt IN 1..9000 LOOP
         PERFORM pg_stat_clear_snapshot();
         EXECUTE 'SELECT ' || condition INTO answer;
         IF answer THEN RETURN true; END IF;

@@ -61,7 +61,7 @@ is(sql("SELECT count(*) FROM opsrunbook.task_start WHERE attempt > 1"), 0, 'at n
 # One whose second attempt would come after the window is retired by the next run once its table is gone.
 dirty('gone');
 $holder = locking('gone IN ACCESS EXCLUSIVE MODE');
-sql("CALL opsrunbook.run_maintenance('5 seconds')");
+sql("CALL opsrunbook.run_maintenance('10 seconds')");
 is(sql(task_of('gone', 'status, attempt')), 'pending|1', 'what is not tried again within the window waits');
 let_go($holder);
 sql('DROP TABLE gone');
