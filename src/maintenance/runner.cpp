@@ -118,7 +118,7 @@ std::optional<pg::ServerError> execute(const ClaimedTask &task, const pg::Worker
     if (task.kind == task_kind_text(TaskKind::retention_delete)) {
         const RetentionOutcome outcome = apply_policy(task.relation, request);
         if (outcome.kind == RetentionOutcome::Kind::failed)
-            return pg::ServerError{"", outcome.words, "", ""};
+            return pg::ServerError{outcome.sqlstate, outcome.words, "", ""};
         (outcome.kind == RetentionOutcome::Kind::completed ? done : refused) = outcome.words;
         return std::nullopt;
     }
@@ -259,7 +259,8 @@ void work(const pg::WorkerRequest &request)
     case pg::Work::finish_run:
         return do_tasks(request, true);
     case pg::Work::retention:
-        return apply_policies(request);
+        apply_policies(request);
+        return;
     case pg::Work::scheduler_turn: // schedule/turn.hpp
     case pg::Work::job:
     case pg::Work::restore_index: // advice/index_trial

@@ -158,6 +158,7 @@ FUNCTION(value, cancel_task, actor, maintenance::cancel_task);
 FUNCTION(rows, perform_maintenance, actor, maintenance::perform_maintenance);
 FUNCTION(rows, verify_table, actor, maintenance::verify_table);
 FUNCTION(value, still_at_work, anyone, maintenance::still_at_work);
+FUNCTION(value, reason_against, anyone, maintenance::reason_against_by_oids);
 
 FUNCTION(value, set_retention, actor, maintenance::set_retention);
 FUNCTION(value, drop_retention, actor, maintenance::drop_retention);

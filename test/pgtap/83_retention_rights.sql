@@ -5,6 +5,7 @@
 SELECT no_plan();
 
 CREATE ROLE retention_mallory;
+GRANT pg_monitor TO retention_mallory;
 CREATE SCHEMA mallory AUTHORIZATION retention_mallory;
 CREATE FUNCTION pg_temp.status_of(table_name text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(status || ': ' || details, E'\n' ORDER BY relation) FROM opsrunbook.apply_retention() WHERE relation = table_name
@@ -81,31 +82,49 @@ CREATE TABLE event AS SELECT timestamptz '2020-01-01' AS at;
 SELECT opsrunbook.set_retention('event', 'at', '1 day') \g /dev/null
 DROP TABLE event;
 CREATE TABLE event AS SELECT timestamptz '2020-01-01' AS at;
-SELECT matches(pg_temp.status_of('public.event'), '^skipped: .*set on another table.*set_retention', 'a new table of the name does not inherit the policy');
+SELECT matches(pg_temp.status_of('public.event'), '^refused: .*set on another table.*set_retention', 'a new table of the name does not inherit the policy');
 SELECT is((SELECT count(*) FROM event), 1::bigint, 'and keeps its rows');
+SELECT matches((SELECT problem FROM opsrunbook.retention_policies WHERE relation_name = 'event'), 'set on another table', 'which the view tells, too');
 SELECT opsrunbook.set_retention('event', 'at', '1 day') \g /dev/null
 SELECT matches(pg_temp.status_of('public.event'), '^completed', 'set again, it is about the new one');
+SELECT is((SELECT problem FROM opsrunbook.retention_policies WHERE relation_name = 'event'), NULL, 'and nothing is against it');
+
+-- a table of another name is not under it either, and that is told until somebody sets it again
+CREATE SCHEMA moved;
+CREATE TABLE renamed AS SELECT timestamptz '2020-01-01' AS at;
+SELECT opsrunbook.set_retention('renamed', 'at', '1 day') \g /dev/null
+ALTER TABLE renamed SET SCHEMA moved;
+SELECT matches(pg_temp.status_of('public.renamed'), '^refused: the table is called moved.renamed now: .*drop_retention', 'a table that has another name is not passed over in silence');
+SELECT is((SELECT problem FROM opsrunbook.retention_policies WHERE relation_name = 'renamed'), 'the table is called moved.renamed now', 'nor in the view');
+SELECT pg_temp.link('procedure') \g /dev/null
+SELECT throws_like($$SELECT dblink_exec('procedure', 'CALL opsrunbook.run_retention()')$$, 'retention was not done everywhere', 'and the procedure fails');
+SET ROLE retention_mallory;
+SELECT matches((SELECT problem FROM opsrunbook.retention_policies WHERE relation_name = 'renamed'), 'called moved.renamed', 'monitors see it');
+RESET ROLE;
+DROP TABLE moved.renamed;
+SELECT matches(pg_temp.status_of('public.renamed'), '^refused: the table does not exist any more', 'nor is one that is gone');
+SELECT opsrunbook.drop_retention('public', 'renamed') \g /dev/null
+SELECT lives_ok($$SELECT dblink_exec('procedure', 'CALL opsrunbook.run_retention()')$$, 'until its policy is dropped');
 
 CREATE TABLE event_archive (LIKE event);
 SELECT opsrunbook.set_retention('event', 'at', '1 day', archive_to => 'event_archive') \g /dev/null
 DROP TABLE event_archive;
 CREATE TABLE event_archive (LIKE event);
-SELECT matches(pg_temp.status_of('public.event'), '^skipped: .*the other table', 'nor does a new archive get the rows');
+SELECT matches(pg_temp.status_of('public.event'), '^refused: .*the other table', 'nor does a new archive get the rows');
 SELECT opsrunbook.set_retention('event', 'at', '1 day') \g /dev/null
 
-GRANT pg_monitor TO retention_mallory;
 SET ROLE retention_mallory;
 CREATE TABLE mallory.given AS SELECT timestamptz '2020-01-01' AS at;
 SELECT opsrunbook.set_retention('mallory.given', 'at', '1 day') \g /dev/null
 RESET ROLE;
 ALTER TABLE mallory.given OWNER TO CURRENT_USER;
-SELECT matches(pg_temp.status_of('mallory.given'), '^skipped: .*role retention_mallory set it', 'a table that changed hands is not under its former owner''s policy');
+SELECT matches(pg_temp.status_of('mallory.given'), '^refused: .*role retention_mallory set it', 'a table that changed hands is not under its former owner''s policy');
 SELECT is((SELECT count(*) FROM mallory.given), 1::bigint, 'and keeps its rows');
 
 -- after a dump and restore the OIDs are unknown: the setter's rights decide, and the new OIDs are noted
 DELETE FROM opsrunbook.retention_policy_identity;
 INSERT INTO event VALUES ('2020-01-01');
-SELECT matches(pg_temp.status_of('mallory.given'), '^skipped: .*role retention_mallory set it', 'restored: a setter without the rights of the owner');
+SELECT matches(pg_temp.status_of('mallory.given'), '^refused: .*role retention_mallory set it', 'restored: a setter without the rights of the owner');
 SELECT is((SELECT count(*) FROM event), 0::bigint, 'restored: a setter with the rights of the owner');
 SELECT is((SELECT relation_oid FROM opsrunbook.retention_policy_identity WHERE relation_name = 'event'), 'event'::regclass::oid, 'and from then on it is about this table');
 

@@ -23,6 +23,7 @@ my %call = (
 	'opsrunbook.verify_table' => q{('free')},
 	'opsrunbook.still_at_work' => q{('task', 1, 1, 1, now())},
 	'opsrunbook.decode_url' => q{('a%20b')},
+	'opsrunbook.reason_against' => q{('free'::regclass, 'free'::regclass, NULL, NULL, 'postgres', NULL)},
 	'opsrunbook.add_check' => q{('mine', 'SELECT 1', 2, 3)},
 	'opsrunbook.add_orphan_rule' => q{('mine', 'free', 'v', 'free', 'v')},
 	'opsrunbook.cancel_task' => '(1)',
@@ -62,7 +63,7 @@ my %acts = map { $_ => 1 } qw(
   public.cleanup_orphaned_images public.optimize_database public.perform_routine_maintenance
   public.run_automated_maintenance public.update_index_usage public.update_table_statistics);
 # For everybody: they tell nothing of the database, or what only who reads the views' rows can ask for.
-my %for_all = map { $_ => 1 } qw(opsrunbook.decode_url opsrunbook.next_runs opsrunbook.list_checks opsrunbook.still_at_work);
+my %for_all = map { $_ => 1 } qw(opsrunbook.decode_url opsrunbook.next_runs opsrunbook.list_checks opsrunbook.reason_against opsrunbook.still_at_work);
 
 one(q{CREATE TABLE held (id int PRIMARY KEY, v text);
 	INSERT INTO held SELECT g, repeat('x', 200) FROM generate_series(1, 20000) g;

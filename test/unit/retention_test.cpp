@@ -198,4 +198,8 @@ TEST(Retention, WhatWasSetStandsForTheSameTablesAndBySomebodyWithTheOwnersRights
     // Even by the owner: the rows are others.
     EXPECT_TRUE(has(reason_against({false, true, "app", true, "app"}), "set on another table"));
     EXPECT_TRUE(has(reason_against({true, false, "app", true, "app"}), "another one then"));
+    EXPECT_EQ(reason_against({true, true, "app", false, "", false, "new.name"}),
+              "the table is called new.name now");
+    EXPECT_EQ(reason_against({true, true, "app", false, "", false, ""}),
+              "the table does not exist any more");
 }

@@ -24,7 +24,8 @@ public:
     {
     }
 
-    void run();
+    // The error that stopped it.
+    std::optional<pg::ServerError> run();
 
 private:
     RetentionStep new_step(const std::string &relation, const std::string &action);
@@ -33,6 +34,7 @@ private:
     void write(const RetentionStep &step);
     void write_now(const RetentionStep &step);
     void finish(const std::string &status, const std::string &details);
+    void fail(const std::string &before, const pg::ServerError &error);
     std::string obstacle_before() const;
     void prepare();
 
@@ -81,6 +83,7 @@ private:
     bool locked =
         false; // one operation a table at a time: from prepare() to the end of run(), through errors
     bool going_on = true;
+    std::optional<pg::ServerError> failure;
 };
 
 } // namespace opsrunbook::maintenance

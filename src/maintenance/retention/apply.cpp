@@ -17,17 +17,20 @@ std::string said(const pg::ServerError &error)
            (error.hint.empty() ? "" : ". " + error.hint);
 }
 
-void Application::run()
+std::optional<pg::ServerError> Application::run()
 {
     summary = new_step(base::qualified_name(stored.schema, stored.name),
                        stored.archive_name.empty() ? "delete" : "archive");
     if (const std::string obstacle = obstacle_before(); !obstacle.empty()) {
-        finish("skipped", obstacle);
-        return;
+        // What stands against the policy itself stays until somebody sees it.
+        if (stored.permitted)
+            failure = pg::ServerError{"55000", obstacle, "", ""};
+        finish(stored.permitted ? "refused" : "skipped", obstacle);
+        return failure;
     }
     const auto error = pg::worker_transaction([this] { prepare(); });
     if (error)
-        finish("failed", said(*error));
+        fail("", *error);
     else if (!locked)
         finish("skipped", "another maintenance worker is at this table");
     else {
@@ -40,7 +43,8 @@ void Application::run()
             finish(request.dry_run ? "planned" : "completed", closing_words());
     }
     if (locked)
-        pg::worker_transaction([this] { pg::unlock_relation_task(stored.relation); });
+        pg::record_outcome([this] { pg::unlock_relation_task(stored.relation); });
+    return failure;
 }
 
 RetentionStep Application::new_step(const std::string &relation, const std::string &action)
@@ -59,7 +63,7 @@ void Application::write(const RetentionStep &step)
 
 void Application::write_now(const RetentionStep &step)
 {
-    pg::worker_transaction([&] {
+    pg::record_outcome([&] {
         if (house_stands())
             write(step);
     });
@@ -73,12 +77,18 @@ void Application::finish(const std::string &status, const std::string &details)
     write_now(summary);
 }
 
+void Application::fail(const std::string &before, const pg::ServerError &error)
+{
+    failure = error;
+    finish("failed", before + said(error));
+}
+
 std::string Application::obstacle_before() const
 {
     if (stored.relation == 0)
-        return format("the table does not exist any more: SELECT opsrunbook.drop_retention(%s, %s); "
-                      "forgets the policy",
-                      base::quote_literal(stored.schema).c_str(), base::quote_literal(stored.name).c_str());
+        return format("%s: SELECT opsrunbook.drop_retention(%s, %s); forgets the policy",
+                      stored.reason_against.c_str(), base::quote_literal(stored.schema).c_str(),
+                      base::quote_literal(stored.name).c_str());
     if (!stored.permitted)
         return format("only a role with the rights of %s, who owns the table, may apply its policy",
                       base::quote_identifier(stored.owner_name).c_str());
@@ -164,10 +174,10 @@ std::string Application::closing_words() const
     return words;
 }
 
-void apply_policies(const pg::WorkerRequest &request)
+std::optional<pg::ServerError> apply_policies(const pg::WorkerRequest &request)
 {
     std::vector<StoredPolicy> policies;
-    pg::worker_transaction([&] {
+    auto error = pg::worker_transaction([&] {
         if (!house_stands())
             return;
         if (request.days > 0)
@@ -179,7 +189,9 @@ void apply_policies(const pg::WorkerRequest &request)
     for (const StoredPolicy &policy : policies)
         if (!policy.name.empty() &&
             (policy.enabled || request.relation)) // no name: created but not committed
-            Application(request, policy, steps).run();
+            if (auto stopped = Application(request, policy, steps).run())
+                error = std::move(stopped);
+    return error;
 }
 
 RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run)
@@ -191,12 +203,14 @@ RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run)
     using Kind = RetentionOutcome::Kind;
     RetentionOutcome outcome;
     if (const auto error = pg::worker_transaction([&] { request.run_id = next_retention_run_id(); }))
-        return {Kind::failed, said(*error)};
-    apply_policies(request);
-    const auto error = pg::worker_transaction([&] {
+        return {Kind::failed, said(*error), error->sqlstate};
+    if (const auto stopped = apply_policies(request))
+        outcome.sqlstate = stopped->sqlstate;
+    const auto error = pg::record_outcome([&] {
         const pg::Result steps = retention_steps(request.run_id);
         if (steps.empty()) {
-            outcome = {Kind::skipped, "its retention policy is gone"};
+            if (outcome.sqlstate.empty())
+                outcome = {Kind::skipped, "its retention policy is gone"};
             return;
         }
         int64_t rows = 0;
@@ -207,10 +221,11 @@ RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run)
         outcome.words = steps.at(0, "details").text();
         if (status == "completed")
             outcome = {Kind::completed, base::plural(rows, "row") + " " + outcome.words};
-        else if (status == "skipped" || status == "refused")
+        // Refused for want of an index, by no error, it waits for the index.
+        else if (status == "skipped" || (status == "refused" && outcome.sqlstate.empty()))
             outcome.kind = Kind::skipped;
     });
-    return error ? RetentionOutcome{Kind::failed, said(*error)} : outcome;
+    return error ? RetentionOutcome{Kind::failed, said(*error), error->sqlstate} : outcome;
 }
 
 } // namespace opsrunbook::maintenance

@@ -6,19 +6,23 @@
 // table's owner and restricted, as the server's own maintenance does (pg/as_role.hpp); the caller must have
 // these rights too.
 
+#include <optional>
 #include <string>
 
+#include "pg/server_error.hpp"
 #include "pg/worker.hpp"
 
 namespace opsrunbook::maintenance {
 
-void apply_policies(const pg::WorkerRequest &request);
+// The error that stopped the last policy that was stopped.
+std::optional<pg::ServerError> apply_policies(const pg::WorkerRequest &request);
 
 // The policy of one relation as a task of a maintenance run: what was done, or why it was not.
 struct RetentionOutcome {
     enum class Kind { completed, skipped, failed };
     Kind kind = Kind::failed;
     std::string words;
+    std::string sqlstate = {}; // of what failed
 };
 RetentionOutcome apply_policy(uint32_t relation, const pg::WorkerRequest &run);
 

@@ -11,7 +11,6 @@
 #include "base/text.hpp"
 #include "maintenance/retention/application.hpp"
 #include "maintenance/retention/orphan_statements.hpp"
-#include "maintenance/retention/standing.hpp"
 #include "pg/as_role.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
@@ -82,18 +81,14 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
         return pg::query(
             "SELECT r.*, r.min_age::text AS least_age, o.oid IS NOT NULL AS object_stands,"
             " to_regclass(format('%I.%I', reference_schema, reference_name)) IS NOT NULL AS reference_stands,"
-            " coalesce(k.object_oid = o.oid, true) AS same_object,"
-            " coalesce(k.reference_oid = to_regclass(format('%I.%I', reference_schema, reference_name)), "
-            "true)"
-            " AS same_reference, s.rolname::text AS setter,"
-            " coalesce(pg_has_role(s.oid, o.relowner, 'USAGE'), false) AS setter_has_rights,"
+            " opsrunbook.reason_against(o.oid, k.object_oid,"
+            " to_regclass(format('%I.%I', reference_schema, reference_name)), k.reference_oid, r.role,"
+            " k.role_oid) AS against,"
             " o.relowner::bigint AS owner, pg_get_userbyid(o.relowner)::text AS owner_name,"
             " coalesce(pg_has_role($1::oid, o.relowner, 'USAGE'), false) AS permitted"
             " FROM opsrunbook.orphan_rule r LEFT JOIN pg_class o"
             " ON o.oid = to_regclass(format('%I.%I', object_schema, object_name)) AND o.relkind IN ('r', 'p')"
             " LEFT JOIN opsrunbook.orphan_rule_identity k ON k.name = r.name"
-            " LEFT JOIN pg_roles s ON CASE WHEN k.role_oid IS NULL THEN s.rolname = r.role"
-            " ELSE s.oid = k.role_oid END"
             " ORDER BY r.name",
             {caller});
     });
@@ -118,11 +113,9 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
                                           match == "exact"    ? ReferenceMatch::exact
                                           : match == "suffix" ? ReferenceMatch::suffix
                                                               : ReferenceMatch::contains});
-        const std::string against = reason_against(
-            {result.at(row, "same_object").boolean(), result.at(row, "same_reference").boolean(),
-             text("setter"), result.at(row, "setter_has_rights").boolean(), text("owner_name")});
-        if (!against.empty())
-            rules.doubt = format("rule %s is not applied: %s", text("name").c_str(), against.c_str());
+        if (!text("against").empty())
+            rules.doubt =
+                format("rule %s is not applied: %s", text("name").c_str(), text("against").c_str());
         if (!result.at(row, "permitted").boolean())
             rules.doubt = format("only a role with the rights of %s, who owns the table, may clean it up",
                                  base::quote_identifier(text("owner_name")).c_str());

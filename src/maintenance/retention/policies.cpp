@@ -2,7 +2,6 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "maintenance/retention/standing.hpp"
 #include "pg/database.hpp"
 #include "pg/role.hpp"
 
@@ -32,6 +31,11 @@ const std::string table_joins =
     " LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.relation_name AND c.relkind IN ('r', "
     "'p')"
     " AND c.relpersistence <> 't'"; // no worker sees another session's temporary rows
+// Of the policy p with the identity k, on the table c.
+const std::string against =
+    " opsrunbook.reason_against(c.oid, k.relation_oid, CASE WHEN p.archive_name IS NOT NULL"
+    " THEN to_regclass(format('%I.%I', p.archive_schema, p.archive_name)) END, k.archive_oid, p.role,"
+    " k.role_oid)";
 
 void read_table(StoredPolicy &policy, const pg::Result &result, size_t row)
 {
@@ -55,17 +59,13 @@ std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation)
             "SELECT p.relation_schema, p.relation_name, p.time_column, p.keep::text AS keep, p.condition,"
             " p.archive_schema, p.archive_name, p.batch_size, p.enabled," +
                 table_columns +
-                ", coalesce(k.relation_oid = c.oid, true) AS same_relation,"
-                " coalesce(k.archive_oid = CASE WHEN p.archive_name IS NOT NULL"
-                " THEN to_regclass(format('%I.%I', p.archive_schema, p.archive_name)) END, true) AS "
-                "same_archive,"
-                " s.rolname::text AS setter, coalesce(pg_has_role(s.oid, c.relowner, 'USAGE'), false) AS "
-                "setter_has_rights FROM opsrunbook.retention_policy p" +
+                "," + against +
+                " AS against, coalesce((SELECT pg_has_role($1::oid, r.oid, 'USAGE') FROM pg_roles r"
+                "  WHERE r.rolname = p.role), (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = $1::oid))"
+                " AS may_drop FROM opsrunbook.retention_policy p" +
                 table_joins +
                 " LEFT JOIN opsrunbook.retention_policy_identity k"
                 " ON k.relation_schema = p.relation_schema AND k.relation_name = p.relation_name"
-                " LEFT JOIN pg_roles s ON CASE WHEN k.role_oid IS NULL THEN s.rolname = p.role"
-                " ELSE s.oid = k.role_oid END"
                 " WHERE $2::bigint IS NULL OR c.oid = $2::bigint::oid"
                 " ORDER BY p.relation_schema, p.relation_name",
             {caller, relation ? base::Value(*relation) : base::Value()});
@@ -74,10 +74,9 @@ std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation)
     for (size_t row = 0; row < result.size(); ++row) {
         StoredPolicy policy;
         read_table(policy, result, row);
-        policy.reason_against =
-            reason_against({result.at(row, "same_relation").boolean(),
-                            result.at(row, "same_archive").boolean(), result.at(row, "setter").text(),
-                            result.at(row, "setter_has_rights").boolean(), policy.owner_name});
+        policy.reason_against = result.at(row, "against").text();
+        if (policy.relation == 0) // nobody has its owner's rights: as drop_retention() sees it
+            policy.permitted = result.at(row, "may_drop").boolean();
         policy.keep = result.at(row, "keep").text();
         policy.condition = result.at(row, "condition").text();
         policy.archive_schema = result.at(row, "archive_schema").text();

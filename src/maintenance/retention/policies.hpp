@@ -17,7 +17,7 @@ struct StoredPolicy {
     uint32_t relation = 0; // 0: the table is gone
     uint32_t owner = 0;
     std::string owner_name;
-    bool permitted = false;     // the current user has the rights of the table's owner
+    bool permitted = false;     // the current user has the rights of the table's owner; gone: may drop it
     std::string reason_against; // standing.hpp; empty: none
     std::string time_column;
     std::string time_type; // empty: the column is gone, or no time any more

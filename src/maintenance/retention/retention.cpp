@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "maintenance/retention/policies.hpp"
 #include "maintenance/retention/runs.hpp"
+#include "maintenance/retention/standing.hpp"
 #include "maintenance/schedule/job_book.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
@@ -69,6 +70,28 @@ void notice_no_policy()
 }
 
 } // namespace
+
+Value reason_against_by_oids(const pg::Arguments &arguments)
+{
+    const pg::Result found = pg::query(
+        "SELECT c.oid IS NOT NULL AS stands, coalesce($1::bigint = $2::bigint, true) AS same_relation,"
+        " coalesce($3::bigint = $4::bigint, true) AS same_other, s.rolname::text AS setter,"
+        " coalesce(pg_has_role(s.oid, c.relowner, 'USAGE'), false) AS setter_has_rights,"
+        " pg_get_userbyid(c.relowner)::text AS owner, (SELECT format('%I.%I', n.nspname, t.relname)"
+        "  FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace"
+        "  WHERE t.oid = $2::bigint::oid AND t.relkind IN ('r', 'p')) AS name_now"
+        " FROM (SELECT) one LEFT JOIN pg_class c ON c.oid = $1::bigint::oid"
+        " LEFT JOIN pg_roles s ON CASE WHEN $6::bigint IS NULL THEN s.rolname = $5"
+        " ELSE s.oid = $6::bigint::oid END",
+        {arguments.value(0), arguments.value(1), arguments.value(2), arguments.value(3), arguments.value(4),
+         arguments.value(5)});
+    const std::string reason =
+        reason_against({found.at(0, "same_relation").boolean(), found.at(0, "same_other").boolean(),
+                        found.at(0, "setter").text(), found.at(0, "setter_has_rights").boolean(),
+                        found.at(0, "owner").text(), found.at(0, "stands").boolean(),
+                        found.at(0, "name_now").text()});
+    return reason.empty() ? Value() : Value(reason);
+}
 
 void apply_retention(const pg::Arguments &arguments, pg::Rows &rows)
 {

@@ -9,6 +9,7 @@ namespace opsrunbook::maintenance {
 base::Value set_retention(const pg::Arguments &);
 base::Value drop_retention(const pg::Arguments &);
 base::Value drop_retention_by_name(const pg::Arguments &);
+base::Value reason_against_by_oids(const pg::Arguments &); // of a policy or rule: standing.hpp
 void apply_retention(const pg::Arguments &, pg::Rows &rows);
 void run_retention(const pg::Arguments &);
 base::Value cleanup_old_user_events(const pg::Arguments &);

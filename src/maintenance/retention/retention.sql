@@ -56,12 +56,20 @@ CREATE TABLE opsrunbook.retention_run (
 COMMENT ON TABLE opsrunbook.retention_run IS 'what retention did, a row a step; counted up in the transaction of each batch, so it shows exactly what is committed';
 SELECT pg_catalog.pg_extension_config_dump('opsrunbook.retention_run', '');
 
+CREATE FUNCTION opsrunbook.reason_against(relation oid, relation_then oid, other oid, other_then oid, role text, role_then oid) RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'opsrunbook_reason_against';
+COMMENT ON FUNCTION opsrunbook.reason_against(oid, oid, oid, oid, text, oid) IS
+    'why nothing is done by a retention policy or orphan rule: what its tables and the role that set it were then, and are now (null: unknown, or gone); null when it stands';
+
 CREATE VIEW opsrunbook.retention_policies AS
     SELECT pg_catalog.to_regclass(pg_catalog.format('%I.%I', p.relation_schema, p.relation_name)) AS relation, p.time_column, p.keep, p.condition,
            CASE WHEN p.archive_name IS NOT NULL THEN pg_catalog.to_regclass(pg_catalog.format('%I.%I', p.archive_schema, p.archive_name)) END AS archive_to,
-           p.batch_size, p.enabled, p.role, p.changed_at, p.relation_schema, p.relation_name
-    FROM opsrunbook.retention_policy p;
-COMMENT ON VIEW opsrunbook.retention_policies IS 'the retention policies; relation is null when the table does not exist any more';
+           p.batch_size, p.enabled, p.role, p.changed_at, p.relation_schema, p.relation_name,
+           opsrunbook.reason_against(pg_catalog.to_regclass(pg_catalog.format('%I.%I', p.relation_schema, p.relation_name)), k.relation_oid,
+               CASE WHEN p.archive_name IS NOT NULL THEN pg_catalog.to_regclass(pg_catalog.format('%I.%I', p.archive_schema, p.archive_name)) END, k.archive_oid, p.role, k.role_oid) AS problem
+    FROM opsrunbook.retention_policy p
+         LEFT JOIN opsrunbook.retention_policy_identity k USING (relation_schema, relation_name);
+COMMENT ON VIEW opsrunbook.retention_policies IS 'the retention policies; relation is null when no table has the name any more; problem: why the policy is not applied, null when it stands';
 GRANT SELECT ON opsrunbook.retention_policies TO pg_monitor;
 
 CREATE VIEW opsrunbook.retention_runs AS
@@ -85,7 +93,7 @@ CREATE FUNCTION opsrunbook.set_retention(relation regclass, time_column name, ke
     archive_to regclass DEFAULT NULL, batch_size integer DEFAULT 10000, enabled boolean DEFAULT true)
     RETURNS text LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_set_retention';
 COMMENT ON FUNCTION opsrunbook.set_retention(regclass, name, interval, text, regclass, integer, boolean) IS
-    'sets or replaces a table''s retention: rows whose time_column is older than keep, and that meet the condition, are deleted (or moved into archive_to) by opsrunbook.apply_retention(); only who has the rights of the table''s owner may; a policy is not applied to another table that gets the name later, nor when the role that set it has not the rights of the owner any more: then it is skipped until it is set again; returns what will be deleted, as a statement';
+    'sets or replaces a table''s retention: rows whose time_column is older than keep, and that meet the condition, are deleted (or moved into archive_to) by opsrunbook.apply_retention(); only who has the rights of the table''s owner may; a policy is not applied to another table that gets the name later, nor when the role that set it has not the rights of the owner any more: then it is refused until it is set again; returns what will be deleted, as a statement';
 
 CREATE FUNCTION opsrunbook.drop_retention(relation regclass) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_drop_retention';

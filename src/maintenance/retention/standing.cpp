@@ -8,6 +8,9 @@ namespace opsrunbook::maintenance {
 
 std::string reason_against(const Standing &standing)
 {
+    if (!standing.exists)
+        return standing.name_now.empty() ? "the table does not exist any more"
+                                         : "the table is called " + standing.name_now + " now";
     if (!standing.same_relation)
         return "it was set on another table, which had this name then";
     if (!standing.same_other)

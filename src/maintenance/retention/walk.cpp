@@ -63,7 +63,9 @@ std::optional<pg::ServerError> Application::commit(const std::string &sql,
         summary = before;
         if (attempt == tries_for_a_lock || !passes_by_waiting(*error))
             return error;
-        pg::pause(seconds_between_tries);
+        // In a transaction, where a cancellation is the end of the batch and not of the worker.
+        if (auto cancelled = pg::worker_transaction([] { pg::pause(seconds_between_tries); }))
+            return cancelled;
     }
 }
 
@@ -76,7 +78,7 @@ void Application::count(const RetentionTable &table)
         write(summary);
     });
     if (error)
-        finish("failed", said(*error));
+        fail("", *error);
 }
 
 Application::Moved Application::widened(const pg::Result &batch) const
@@ -110,7 +112,7 @@ std::optional<Application::Batch> Application::do_batch(const std::string &sql)
         write(summary);
     });
     if (error) {
-        finish("failed", "stopped: " + said(*error));
+        fail("stopped: ", *error);
         return std::nullopt;
     }
     moved = all;
@@ -157,7 +159,7 @@ void Application::count_left(const RetentionTable &table)
         left += result.at(0, size_t{0}).integer();
     });
     if (error)
-        finish("failed", said(*error));
+        fail("", *error);
 }
 
 void Application::remove_partition(const RetentionTable &table, RetentionWay way)
@@ -201,7 +203,7 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
     step.status = passes_by_waiting(*error) ? "skipped" : "failed";
     step.undo = "";
     step.details = said(*error);
-    pg::worker_transaction([&] {
+    pg::record_outcome([&] {
         if (!house_stands())
             return;
         if (step.status == "skipped")
@@ -209,7 +211,7 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
         write(step);
     });
     if (step.status == "failed")
-        finish("failed", "stopped at partition " + step.relation + ": " + step.details);
+        fail("stopped at partition " + step.relation + ": ", *error);
 }
 
 std::string Application::holders_of(const RetentionTable &table)
