@@ -200,6 +200,5 @@ TEST(Retention, WhatWasSetStandsForTheSameTablesAndBySomebodyWithTheOwnersRights
     EXPECT_TRUE(has(reason_against({true, false, "app", true, "app"}), "another one then"));
     EXPECT_EQ(reason_against({true, true, "app", false, "", false, "new.name"}),
               "the table is called new.name now");
-    EXPECT_EQ(reason_against({true, true, "app", false, "", false, ""}),
-              "the table does not exist any more");
+    EXPECT_EQ(reason_against({true, true, "app", false, "", false, ""}), "the table does not exist any more");
 }

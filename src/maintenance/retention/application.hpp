@@ -40,11 +40,12 @@ private:
 
     // In a transaction, too.
     void give_up_on_locks();
-    // The rights of this moment, not those of the run's start.
-    uint32_t owner_whose_rights_we_have() const;
+    // Throws unless the policy's table and this one are what they were when the run began, and the rights
+    // are.
+    uint32_t owner_whose_rights_we_have(const RetentionTable &table) const;
 
     // One statement in a transaction of its own with the owner's rights, and the step that tells of it.
-    std::optional<pg::ServerError> commit(const std::string &sql,
+    std::optional<pg::ServerError> commit(const RetentionTable &table, const std::string &sql,
                                           const std::function<void(const pg::Result &)> &tell);
     void visit(const RetentionTable &table);
     // What cannot be done to the policy's own table is the policy's outcome; to a partition, a row of its
@@ -62,7 +63,7 @@ private:
         std::string from, to; // empty: nothing yet
     };
     Moved widened(const pg::Result &batch) const;
-    std::optional<Batch> do_batch(const std::string &sql);
+    std::optional<Batch> do_batch(const RetentionTable &table, const std::string &sql);
     void walk_index(const RetentionTable &table);
     void walk_blocks(const RetentionTable &table);
     // Rows that somebody else holds are not waited for.

@@ -1,5 +1,6 @@
 #include "maintenance/retention/apply.hpp"
 
+#include "base/error.hpp"
 #include "base/text.hpp"
 #include "maintenance/journal.hpp"
 #include "maintenance/retention/application.hpp"
@@ -104,6 +105,14 @@ void Application::prepare()
     locked = pg::try_lock_relation_task(stored.relation);
     if (!locked)
         return;
+    // Since the run began it has been at other tables, and somebody else may have been at this one.
+    const std::vector<StoredPolicy> now = stored_policies(stored.relation);
+    if (request.days == 0 && now.empty())
+        throw base::Error(base::ErrorKind::not_ready, "the policy was removed meanwhile");
+    for (const StoredPolicy &policy_now : now)
+        if (!policy_now.reason_against.empty())
+            throw base::Error(base::ErrorKind::not_ready,
+                              "the policy is not applied: " + policy_now.reason_against);
     note_identity(stored);
     give_up_on_locks();
     policy = resolve(stored);

@@ -114,8 +114,7 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
                                           : match == "suffix" ? ReferenceMatch::suffix
                                                               : ReferenceMatch::contains});
         if (!text("against").empty())
-            rules.doubt =
-                format("rule %s is not applied: %s", text("name").c_str(), text("against").c_str());
+            rules.doubt = format("rule %s is not applied: %s", text("name").c_str(), text("against").c_str());
         if (!result.at(row, "permitted").boolean())
             rules.doubt = format("only a role with the rights of %s, who owns the table, may clean it up",
                                  base::quote_identifier(text("owner_name")).c_str());

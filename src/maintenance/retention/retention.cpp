@@ -85,11 +85,10 @@ Value reason_against_by_oids(const pg::Arguments &arguments)
         " ELSE s.oid = $6::bigint::oid END",
         {arguments.value(0), arguments.value(1), arguments.value(2), arguments.value(3), arguments.value(4),
          arguments.value(5)});
-    const std::string reason =
-        reason_against({found.at(0, "same_relation").boolean(), found.at(0, "same_other").boolean(),
-                        found.at(0, "setter").text(), found.at(0, "setter_has_rights").boolean(),
-                        found.at(0, "owner").text(), found.at(0, "stands").boolean(),
-                        found.at(0, "name_now").text()});
+    const std::string reason = reason_against(
+        {found.at(0, "same_relation").boolean(), found.at(0, "same_other").boolean(),
+         found.at(0, "setter").text(), found.at(0, "setter_has_rights").boolean(),
+         found.at(0, "owner").text(), found.at(0, "stands").boolean(), found.at(0, "name_now").text()});
     return reason.empty() ? Value() : Value(reason);
 }
 

@@ -33,26 +33,42 @@ void Application::give_up_on_locks()
     pg::query("SELECT set_config('lock_timeout', $1, true)", {format("%dms", request.lock_timeout_ms)});
 }
 
-uint32_t Application::owner_whose_rights_we_have() const
+uint32_t Application::owner_whose_rights_we_have(const RetentionTable &table) const
 {
-    const pg::Result result = pg::query("SELECT c.relowner::bigint, pg_has_role(c.relowner, 'USAGE')"
-                                        " FROM pg_class c WHERE c.oid = $1::bigint::oid",
-                                        {stored.relation});
+    const pg::Result result = pg::query(
+        "SELECT pg_has_role(c.relowner, 'USAGE'), c.relowner = $2::bigint::oid"
+        " AND c.oid = to_regclass(format('%I.%I', $3::text, $4::text)), t.oid IS NOT NULL"
+        " FROM pg_class c LEFT JOIN pg_class t ON t.oid = $5::bigint::oid"
+        " AND t.oid = to_regclass(format('%I.%I', $6::text, $7::text)) WHERE c.oid = $1::bigint::oid",
+        {stored.relation, stored.owner, stored.schema, stored.name, table.relation, table.schema,
+         table.name});
     if (result.empty())
         throw base::Error(base::ErrorKind::not_ready, "the table was dropped meanwhile");
     if (!result.at(0, size_t{1}).boolean())
+        throw base::Error(base::ErrorKind::not_ready, "the table was renamed or changed hands meanwhile");
+    if (!result.at(0, size_t{2}).boolean())
+        throw base::Error(base::ErrorKind::not_ready,
+                          format("table %s was dropped or renamed meanwhile",
+                                 base::qualified_name(table.schema, table.name).c_str()));
+    if (!result.at(0, size_t{0}).boolean())
         throw base::Error(base::ErrorKind::not_allowed, "the role has lost the rights of the table's owner");
-    return static_cast<uint32_t>(result.at(0, size_t{0}).integer());
+    return stored.owner;
 }
 
-std::optional<pg::ServerError> Application::commit(const std::string &sql,
+std::optional<pg::ServerError> Application::commit(const RetentionTable &table, const std::string &sql,
                                                    const std::function<void(const pg::Result &)> &tell)
 {
     for (int attempt = 1;; ++attempt) {
         const RetentionStep before = summary;
         std::optional<pg::ServerError> error = pg::worker_transaction([&] {
-            const uint32_t owner = owner_whose_rights_we_have();
+            const uint32_t owner = owner_whose_rights_we_have(table);
             give_up_on_locks();
+            // The statement names the table: under this lock the name stays this table's, and its owner.
+            pg::as_role(owner, [&] {
+                pg::query("LOCK TABLE ONLY " + base::qualified_name(table.schema, table.name) +
+                          " IN ACCESS SHARE MODE");
+            });
+            owner_whose_rights_we_have(table);
             pg::query("SET CONSTRAINTS ALL IMMEDIATE"); // the commit is not the owner's
             pg::Result result;
             pg::as_role(owner, [&] { result = pg::query(sql); });
@@ -71,7 +87,7 @@ std::optional<pg::ServerError> Application::commit(const std::string &sql,
 
 void Application::count(const RetentionTable &table)
 {
-    const auto error = commit(count_sql(policy, table), [this](const pg::Result &result) {
+    const auto error = commit(table, count_sql(policy, table), [this](const pg::Result &result) {
         const int64_t rows = result.at(0, size_t{0}).integer();
         summary.rows = *summary.rows + rows;
         summary.batches += (rows + policy.batch_size - 1) / policy.batch_size;
@@ -93,11 +109,11 @@ Application::Moved Application::widened(const pg::Result &batch) const
     return {stretch.at(0, size_t{0}).text(), stretch.at(0, size_t{1}).text()};
 }
 
-std::optional<Application::Batch> Application::do_batch(const std::string &sql)
+std::optional<Application::Batch> Application::do_batch(const RetentionTable &table, const std::string &sql)
 {
     Batch batch = {};
     Moved all;
-    const auto error = commit(sql, [&](const pg::Result &result) {
+    const auto error = commit(table, sql, [&](const pg::Result &result) {
         batch = {result.at(0, "chosen").integer(), result.at(0, "gone").integer(),
                  result.at(0, "latest").text()};
         all = moved;
@@ -123,7 +139,7 @@ void Application::walk_index(const RetentionTable &table)
 {
     IndexStretch stretch;
     for (;;) {
-        const auto batch = do_batch(batch_sql(policy, table, stretch));
+        const auto batch = do_batch(table, batch_sql(policy, table, stretch));
         if (!batch || batch->chosen < policy.batch_size)
             break;
         if (batch->gone == 0 && batch->latest == stretch.from) {
@@ -144,7 +160,7 @@ void Application::walk_blocks(const RetentionTable &table)
     int64_t span = std::max<int64_t>(
         1, static_cast<int64_t>(static_cast<double>(policy.batch_size) / std::max(1.0, per_block)));
     for (int64_t first = 0; first < blocks;) {
-        const auto batch = do_batch(batch_sql(policy, table, BlockStretch{first, first + span}));
+        const auto batch = do_batch(table, batch_sql(policy, table, BlockStretch{first, first + span}));
         if (!batch)
             return;
         first += span;
@@ -155,7 +171,7 @@ void Application::walk_blocks(const RetentionTable &table)
 
 void Application::count_left(const RetentionTable &table)
 {
-    const auto error = commit(count_sql(policy, table), [this](const pg::Result &result) {
+    const auto error = commit(table, count_sql(policy, table), [this](const pg::Result &result) {
         left += result.at(0, size_t{0}).integer();
     });
     if (error)
@@ -182,7 +198,7 @@ void Application::remove_partition(const RetentionTable &table, RetentionWay way
     if (way == RetentionWay::detach_partition)
         step.undo = undo_detach(table);
     const auto error = pg::worker_transaction([&] {
-        const uint32_t owner = owner_whose_rights_we_have();
+        const uint32_t owner = owner_whose_rights_we_have(table);
         give_up_on_locks();
         pg::as_role(owner, [&] {
             // The parent first, as DROP and DETACH lock them; then nobody can change the bound any more.
