@@ -34,6 +34,7 @@ struct ExpiredRows {
     std::string table; // qualified and quoted
     std::string keep;  // 90 days
     double share = 0;  // of the rows, from 0 to 1
+    std::string problem = {}; // why the policy is not applied; empty: it stands
 };
 
 enum class TaskFilter : int32_t { everything, analyze_only };

@@ -25,6 +25,12 @@ void plan_retention(const observed::Relations &relations, const observed::Server
                                    100 * one.share, one.keep.c_str());
         task.work.kind = TaskKind::retention_delete;
         task.work.relation = one.relation;
+        // It fails at once and says why, so that somebody sees it; it takes no time of the window.
+        if (!one.problem.empty()) {
+            task.reason = "its retention policy is not applied: " + one.problem;
+            tasks.push_back(std::move(task));
+            continue;
+        }
         // The sizes of a partitioned table's parts are not added up: whole partitions go in no time.
         task.benefit = page_bytes;
         if (const observed::Table *table = relations.table(one.relation)) {

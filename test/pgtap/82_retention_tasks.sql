@@ -87,4 +87,52 @@ SELECT results_eq($$SELECT status FROM run_automated_maintenance() WHERE task_na
 SELECT matches((SELECT message FROM opsrunbook.tasks WHERE object_name = 'public.referred' AND kind = 'retention delete' ORDER BY task_id DESC LIMIT 1),
     '^stopped: .*violates foreign key', 'which says why');
 
+-- So is one that does not stand, which takes none of the window.
+CREATE ROLE retention_setter;
+GRANT pg_monitor TO retention_setter;
+GRANT CREATE ON SCHEMA public TO retention_setter;
+SET ROLE retention_setter;
+CREATE TABLE given AS SELECT now() - interval '200 days' AS at FROM generate_series(1, 5000);
+ANALYZE given;
+SELECT opsrunbook.set_retention('given', 'at', '100 days') \g /dev/null
+RESET ROLE;
+SELECT predicted_seconds AS standing FROM opsrunbook.plan_maintenance() WHERE kind = 'retention delete' AND object_name = 'public.given' \gset
+ALTER TABLE given OWNER TO CURRENT_USER;
+SELECT ok(reason ~ '^its retention policy is not applied: role retention_setter set it' AND predicted_seconds < :standing, 'a policy that does not stand is planned without work')
+    FROM opsrunbook.plan_maintenance() WHERE kind = 'retention delete' AND object_name = 'public.given';
+SELECT results_eq($$SELECT status FROM run_automated_maintenance() WHERE task_name = 'retention delete' AND object_name = 'public.given'$$,
+    $$VALUES ('failed')$$, 'and fails');
+SELECT matches((SELECT message FROM opsrunbook.tasks WHERE object_name = 'public.given' AND kind = 'retention delete' ORDER BY task_id DESC LIMIT 1),
+    'role retention_setter set it', 'which says why');
+SELECT is((SELECT count(*) FROM given), 5000::bigint, 'and nothing is deleted');
+DROP OWNED BY retention_setter;
+DROP ROLE retention_setter;
+
+-- Its owner changes between two batches: the rest is nobody's to delete.
+SELECT opsrunbook.drop_retention(relation) FROM opsrunbook.retention_policies \g /dev/null
+CREATE TABLE handed_over (id integer, at timestamptz);
+INSERT INTO handed_over SELECT i, now() - interval '300 days' + i * interval '1 minute' FROM generate_series(1, 20) i;
+CREATE INDEX ON handed_over (at);
+CREATE ROLE retention_heir;
+CREATE FUNCTION public.wait_once() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    IF OLD.id = 1 THEN PERFORM pg_catalog.pg_advisory_xact_lock(4713); END IF;
+    RETURN OLD;
+END$$;
+CREATE TRIGGER wait BEFORE DELETE ON handed_over FOR EACH ROW EXECUTE FUNCTION public.wait_once();
+SELECT opsrunbook.set_retention('handed_over', 'at', '100 days', batch_size => 10) \g /dev/null
+SELECT pg_advisory_lock(4713) \g /dev/null
+SELECT pg_temp.link('retention'), pg_temp.link('owner') \g /dev/null
+SELECT dblink_exec('retention', $$SET opsrunbook.lock_timeout = '60s'$$) \g /dev/null
+SELECT dblink_send_query('retention', 'SELECT count(*) FROM opsrunbook.apply_retention()') \g /dev/null
+SELECT ok(pg_temp.comes_true($$EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)$$), 'the first batch waits');
+SELECT dblink_send_query('owner', 'ALTER TABLE handed_over OWNER TO retention_heir') \g /dev/null
+SELECT ok(pg_temp.comes_true($$EXISTS (SELECT FROM pg_locks WHERE relation = 'handed_over'::regclass AND NOT granted)$$), 'and a new owner for its end');
+SELECT pg_advisory_unlock(4713) \g /dev/null
+SELECT * FROM dblink_get_result('retention') AS r(n bigint) \g /dev/null
+SELECT * FROM dblink_get_result('owner') AS r(n text) \g /dev/null
+SELECT matches((SELECT status || ': ' || details FROM opsrunbook.retention_runs WHERE relation = 'public.handed_over'), '^failed: stopped: ', 'the policy stops');
+SELECT is((SELECT count(*) FROM handed_over), 10::bigint, 'after the batch that had the rights');
+DROP TABLE handed_over;
+DROP ROLE retention_heir;
+
 SELECT * FROM finish();

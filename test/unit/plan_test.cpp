@@ -398,6 +398,17 @@ TEST(Plan, RetentionPoliciesAreTasks)
         plan_tasks(database.relations, database.server, TaskFilter::analyze_only, {}, expired).empty());
 }
 
+TEST(Plan, ARetentionPolicyThatDoesNotStandTakesNoTime)
+{
+    Database database;
+    database.table(100, "event").counters.seq_scans = 9;
+    const auto tasks = plan_tasks(database.relations, database.server, TaskFilter::everything, {},
+                                  {{100, "public.event", "90 days", 0.25, "its setter is gone"}});
+    ASSERT_EQ(tasks.size(), 1U);
+    EXPECT_EQ(tasks[0].reason, "its retention policy is not applied: its setter is gone");
+    EXPECT_DOUBLE_EQ(work_bytes(tasks[0].work), 0);
+}
+
 TEST(Plan, TheGreatestBenefitFirst)
 {
     Database database;

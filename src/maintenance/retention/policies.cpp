@@ -58,8 +58,7 @@ std::vector<StoredPolicy> stored_policies(std::optional<uint32_t> relation)
         return pg::query(
             "SELECT p.relation_schema, p.relation_name, p.time_column, p.keep::text AS keep, p.condition,"
             " p.archive_schema, p.archive_name, p.batch_size, p.enabled," +
-                table_columns +
-                "," + against +
+                table_columns + "," + against +
                 " AS against, coalesce((SELECT pg_has_role($1::oid, r.oid, 'USAGE') FROM pg_roles r"
                 "  WHERE r.rolname = p.role), (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = $1::oid))"
                 " AS may_drop FROM opsrunbook.retention_policy p" +
@@ -104,17 +103,20 @@ std::vector<ExpiredRows> expired_rows()
     // A histogram's bounds part the rows that are not among the most common values into equal shares.
     const pg::Result rows = pg::as_house_owner([] {
         return pg::query(
-            "WITH p AS MATERIALIZED (SELECT c.oid, c.relkind, r.* FROM opsrunbook.retention_policy r"
-            " JOIN pg_namespace n ON n.nspname = r.relation_schema"
-            " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = r.relation_name AND c.relkind IN "
+            "WITH p AS MATERIALIZED (SELECT c.oid, c.relkind, p.*," + against +
+            " AS against FROM opsrunbook.retention_policy p"
+            " JOIN pg_namespace n ON n.nspname = p.relation_schema"
+            " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.relation_name AND c.relkind IN "
             "('r', 'p')"
-            " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = r.time_column"
-            " WHERE r.enabled AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, "
+            " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = p.time_column"
+            " LEFT JOIN opsrunbook.retention_policy_identity k"
+            " ON k.relation_schema = p.relation_schema AND k.relation_name = p.relation_name"
+            " WHERE p.enabled AND a.atttypid IN ('date'::regtype, 'timestamp'::regtype, "
             "'timestamptz'::regtype))"
             "SELECT p.oid::bigint AS relation, format('%I.%I', p.relation_schema, p.relation_name) AS name,"
             " p.keep::text AS keep, (coalesce(m.expired, 0) + (1 - coalesce(m.share, 0)) * "
             "coalesce(h.expired, 0))"
-            " * (1 - s.null_frac) AS share"
+            " * (1 - s.null_frac) AS share, p.against"
             " FROM p JOIN pg_stats s ON s.schemaname = p.relation_schema AND s.tablename = p.relation_name"
             " AND s.attname = p.time_column AND s.inherited = (p.relkind = 'p'),"
             " LATERAL (SELECT sum(f.share) FILTER (WHERE v.at < now() - p.keep) AS expired, sum(f.share) AS "
@@ -129,7 +131,7 @@ std::vector<ExpiredRows> expired_rows()
     for (size_t row = 0; row < rows.size(); ++row)
         expired.push_back({static_cast<uint32_t>(rows.at(row, "relation").integer()),
                            rows.at(row, "name").text(), rows.at(row, "keep").text(),
-                           rows.at(row, "share").real()});
+                           rows.at(row, "share").real(), rows.at(row, "against").text()});
     return expired;
 }
 
