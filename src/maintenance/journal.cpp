@@ -40,7 +40,7 @@ void sweep_crashed()
 
 std::vector<PendingTask> pending_tasks()
 {
-    // A run is at work while its planning worker or one that started a task of it lives.
+    // A run is at work while its planning worker lives.
     const pg::Result rows =
         pg::house_query("SELECT t.task_id, t.kind, t.relation, t.object_name, t.command, t.role,"
                         " (SELECT count(*) FROM opsrunbook.run_task d WHERE d.task_id = t.task_id "

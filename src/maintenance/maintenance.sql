@@ -1,6 +1,6 @@
 -- Maintenance: tasks, the runs that plan and execute them, what came of it.
--- Append-only: what is known of a task follows from its rows here, never from a status that somebody must survive to
--- correct.  See runner.hpp for a run's life.
+-- What is known of a task follows from its rows here, never from a status that somebody must survive to correct. Rows are
+-- added, never changed, but for the end of an attempt whose next one is given up.  See runner.hpp for a run's life.
 
 CREATE SEQUENCE opsrunbook.run_id;
 COMMENT ON SEQUENCE opsrunbook.run_id IS 'ids of maintenance runs, drawn by the caller before the run''s worker starts';

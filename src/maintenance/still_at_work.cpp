@@ -1,7 +1,6 @@
 #include "maintenance/still_at_work.hpp"
 
 #include "base/error.hpp"
-#include "pg/as_role.hpp"
 #include "pg/database.hpp"
 #include "pg/role.hpp"
 

@@ -1,31 +1,8 @@
 -- A VACUUM with too little memory for the dead rows, stopped in the midst of its passes over the index.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS dblink;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
+
 SELECT no_plan();
 
-CREATE FUNCTION pg_temp.myself() RETURNS text LANGUAGE sql AS
-$$ SELECT format('dbname=%L host=%L port=%s user=%L', current_database(),
-       split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), CURRENT_USER) $$;
--- Waits until the condition is true.
-CREATE FUNCTION pg_temp.comes_true(condition text) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    met boolean;
-BEGIN
-    FOR i IN 1 .. 1800 LOOP
-        EXECUTE 'SELECT ' || condition INTO met;
-        IF met THEN
-            RETURN true;
-        END IF;
-        PERFORM pg_stat_clear_snapshot(), pg_sleep(0.1);
-    END LOOP;
-    RETURN false;
-END $$;
 -- A VACUUM waits for the page, after at least so many passes.
 CREATE FUNCTION pg_temp.waits(passes integer) RETURNS boolean LANGUAGE sql AS
 $$ SELECT EXISTS (SELECT FROM pg_stat_progress_vacuum v JOIN pg_stat_activity USING (pid)
@@ -39,7 +16,7 @@ CREATE INDEX wide_delete_id ON wide_delete (id);
 -- that in each pass.
 CREATE FUNCTION pg_temp.pin(session text, id integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM dblink_connect(session, pg_temp.myself());
+    PERFORM pg_temp.link(session);
     PERFORM dblink_exec(session, 'SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; BEGIN;'
         || format(' DECLARE holding CURSOR FOR SELECT id FROM wide_delete WHERE id >= %s ORDER BY id', id));
     PERFORM * FROM dblink(session, 'FETCH 1 FROM holding') AS d(id integer);
@@ -52,7 +29,7 @@ $$;
 SELECT pg_temp.delete_most() \g /dev/null
 
 -- As little memory as the server allows: the first pass waits near the end of the index ...
-SELECT dblink_connect('vacuum', pg_temp.myself()) \g /dev/null
+SELECT pg_temp.link('vacuum') \g /dev/null
 SELECT dblink_exec('vacuum', 'SET maintenance_work_mem = ' || min_val) FROM pg_settings WHERE name = 'maintenance_work_mem' \g /dev/null
 SELECT pg_temp.pin('late', 599000) \g /dev/null
 SELECT dblink_send_query('vacuum', 'VACUUM (PARALLEL 0, TRUNCATE off) wide_delete') \g /dev/null
@@ -77,7 +54,7 @@ SELECT ok(pg_temp.comes_true($$ NOT EXISTS (SELECT FROM pg_stat_progress_vacuum)
 -- As told, and as many rows dead again.
 SELECT pg_temp.delete_most() \g /dev/null
 SELECT pg_temp.pin('late', 599000) \g /dev/null
-SELECT dblink_connect('vacuum', pg_temp.myself()) \g /dev/null
+SELECT pg_temp.link('vacuum') \g /dev/null
 SELECT dblink_exec('vacuum', :'remedy') \g /dev/null
 SELECT dblink_send_query('vacuum', 'VACUUM (PARALLEL 0, TRUNCATE off) wide_delete') \g /dev/null
 SELECT ok(pg_temp.comes_true($$ pg_temp.waits(0) $$), 'a VACUUM is at its first pass');
