@@ -164,6 +164,7 @@ FUNCTION(value, set_retention, actor, maintenance::set_retention);
 FUNCTION(value, drop_retention, actor, maintenance::drop_retention);
 FUNCTION(value, drop_retention_by_name, actor, maintenance::drop_retention_by_name);
 FUNCTION(procedure, run_retention, actor, maintenance::run_retention);
+FUNCTION(procedure, run_orphan_cleanup, actor, maintenance::run_orphan_cleanup);
 FUNCTION(rows, apply_retention, actor, maintenance::apply_retention);
 FUNCTION(value, cleanup_old_user_events, actor, maintenance::cleanup_old_user_events);
 FUNCTION(value, cleanup_maintenance_history, actor, maintenance::cleanup_maintenance_history);

@@ -141,7 +141,7 @@ SELECT results_eq($$SELECT name, cron, command FROM opsrunbook.jobs WHERE name L
     ('opsrunbook index usage', '0 4 * * *', 'SELECT public.update_index_usage()'),
     ('opsrunbook maintenance queue', '0 * * * *', 'SELECT public.auto_schedule_maintenance()'),
     ('opsrunbook nightly maintenance', '0 3 * * *', 'CALL opsrunbook.run_maintenance()'),
-    ('opsrunbook orphaned objects', '0 5 * * 0', 'SELECT count(*) FROM public.cleanup_orphaned_images()'),
+    ('opsrunbook orphaned objects', '0 5 * * 0', 'CALL opsrunbook.run_orphan_cleanup()'),
     ('opsrunbook retention', '30 2 * * *', 'CALL opsrunbook.run_retention()'),
     ('opsrunbook storage sizes', '15 4 * * *', 'SELECT opsrunbook.record_storage_sizes()')$$, 'has the runbooks'' times');
 SELECT is((SELECT extract(hour FROM next_run AT TIME ZONE 'UTC')::int FROM opsrunbook.jobs WHERE name = 'opsrunbook nightly maintenance'), 3, 'maintenance at 3:00');
@@ -161,7 +161,7 @@ SELECT results_eq($$SELECT name, left(command, 70) FROM opsrunbook.jobs WHERE na
     ('maintenance', 'CALL opsrunbook.run_maintenance()'),
     ('maintenance queue', 'SELECT public.auto_schedule_maintenance()'),
     ('once by type', 'SELECT public.update_table_statistics()'),
-    ('orphaned objects', 'SELECT count(*) FROM public.cleanup_orphaned_images()'),
+    ('orphaned objects', 'CALL opsrunbook.run_orphan_cleanup()'),
     ('retention', 'CALL opsrunbook.run_retention()'),
     ('statistics', 'SELECT public.update_table_statistics()'),
     ('storage sizes', 'SELECT opsrunbook.record_storage_sizes()'),

@@ -100,6 +100,10 @@ SELECT opsrunbook.add_orphan_rule('own', 'orphan.object', 'name', 'orphan.refere
 RESET ROLE;
 CREATE TABLE secret AS SELECT 'b.png' AS name;
 SELECT throws_ok($$SELECT opsrunbook.add_orphan_rule('x', 'orphan.object', 'name', 'secret', 'name', min_age => '0')$$, '42501', NULL, 'add_orphan_rule: references that the owner cannot read');
+GRANT SELECT ON secret TO orphan_stranger;
+ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON secret USING (true);
+SELECT throws_ok($$SELECT opsrunbook.add_orphan_rule('x', 'orphan.object', 'name', 'secret', 'name', min_age => '0')$$, '42501', NULL, 'add_orphan_rule: nor references that row security may hide from the owner');
 SELECT results_eq('SELECT image_name, action FROM cleanup_orphaned_images()', $$VALUES ('a.png', 'deleted')$$, 'a superuser''s call cleans the table');
 SELECT results_eq('SELECT name FROM orphan.who', $$VALUES ('orphan_stranger')$$, 'and its trigger runs as the owner');
 SET ROLE orphan_stranger;

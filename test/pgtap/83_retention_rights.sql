@@ -141,6 +141,12 @@ ALTER TABLE object_before RENAME TO object;
 DROP TABLE reference;
 CREATE TABLE reference AS SELECT 'c' AS name;
 SELECT is_empty('SELECT * FROM cleanup_orphaned_images()', 'nor does a new table of references');
+CREATE TABLE other_object AS SELECT 'a' AS name;
+SELECT opsrunbook.add_orphan_rule('other names', 'other_object', 'name', 'reference', 'name', min_age => '0') \g /dev/null
+SELECT dblink_exec('procedure', 'SET client_min_messages = error') \g /dev/null
+SELECT throws_like($$SELECT dblink_exec('procedure', 'CALL opsrunbook.run_orphan_cleanup()')$$, 'orphaned objects were not cleaned up everywhere', 'of which the procedure tells');
+SELECT is_empty('SELECT * FROM other_object', 'after it has cleaned the other tables');
+SELECT opsrunbook.remove_orphan_rule('other names') \g /dev/null
 SET client_min_messages = warning;
 DELETE FROM opsrunbook.orphan_rule_identity;
 SELECT results_eq('SELECT image_name FROM cleanup_orphaned_images()', $$VALUES ('a'), ('b')$$, 'restored: a setter with the rights of the owner');

@@ -114,5 +114,33 @@ $caller->quit;
 is(sql(task_of('fourth', 'status')), 'completed', 'the next one is done');
 let_go($holder);
 
+# A retention task that waits for a table's lock, or between its tries, is cancelled in the same way, and the worker goes
+# on.
+sub retained
+{
+	my ($name) = @_;
+	sql("CREATE TABLE $name (at timestamptz); INSERT INTO $name SELECT now() - interval '1 year' FROM generate_series(1, 5000);"
+		  . "ANALYZE $name; SELECT opsrunbook.set_retention('$name', 'at', '30 days')");
+}
+sub retention_of { my ($name, $columns) = @_; return "SELECT $columns FROM opsrunbook.tasks WHERE kind = 'retention delete' AND object_name = 'public.$name' ORDER BY task_id DESC LIMIT 1" }
+for ([ 'held_long', '10min', "wait_event_type = 'Lock'" ], [ 'held_often', '200ms', "wait_event = 'Extension'" ])
+{
+	my ($name, $timeout, $waits) = @$_;
+	sql("ALTER SYSTEM SET opsrunbook.lock_timeout = '$timeout'; SELECT pg_reload_conf()");
+	retained($name);
+	$holder = locking("$name IN ACCESS EXCLUSIVE MODE");
+	$caller = run_behind('CALL opsrunbook.run_maintenance()');
+	ok(wait_for($node, "SELECT count(*) = 1 FROM (" . retention_of($name, '*') . ") t JOIN pg_stat_activity a ON a.pid = t.worker_pid WHERE t.status = 'running' AND a.$waits"),
+		"$name: a retention task waits");
+	my $at_it = sql(retention_of($name, 'worker_pid'));
+	is(sql("SELECT opsrunbook.cancel_task(task_id) FROM (" . retention_of($name, 'task_id') . ') t'), 't', 'it is cancelled');
+	ok(wait_for($node, "SELECT status || ': ' || message FROM (" . retention_of($name, '*') . ') t', 'skipped: cancelled'), 'and says so');
+	let_go($holder);
+	$caller->quit;
+	is(sql("SELECT status FROM opsrunbook.retention_runs WHERE relation = 'public.$name'"), 'failed', 'its step has ended, too');
+	is(sql("SELECT count(*) FROM opsrunbook.tasks WHERE status IN ('pending', 'running', 'failed')"), 0, "and the run of process $at_it has gone on");
+	sql("DROP TABLE $name; SELECT opsrunbook.drop_retention('public', '$name')");
+}
+
 $node->stop;
 done_testing();

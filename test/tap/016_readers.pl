@@ -57,7 +57,7 @@ my %acts = map { $_ => 1 } qw(
   opsrunbook.enter_maintenance_mode opsrunbook.exit_maintenance_mode opsrunbook.forget_standby
   opsrunbook.import_index_usage opsrunbook.mute_alert opsrunbook.observe_alerts opsrunbook.record_storage_sizes
   opsrunbook.remove_check opsrunbook.remove_orphan_rule opsrunbook.run_job_now opsrunbook.run_maintenance
-  opsrunbook.run_once opsrunbook.run_retention opsrunbook.schedule opsrunbook.set_retention
+  opsrunbook.run_once opsrunbook.run_orphan_cleanup opsrunbook.run_retention opsrunbook.schedule opsrunbook.set_retention
   opsrunbook.start_index_trial opsrunbook.unmute_alert opsrunbook.unschedule opsrunbook.verify_table backup_recovery.perform_maintenance
   public.auto_schedule_maintenance public.cleanup_maintenance_history public.cleanup_old_user_events
   public.cleanup_orphaned_images public.optimize_database public.perform_routine_maintenance

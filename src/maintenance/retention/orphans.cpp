@@ -5,6 +5,7 @@
 // caller must have too, and in a subtransaction: what fails there stops no other table.
 #include "maintenance/retention/retention.hpp"
 
+#include <functional>
 #include <map>
 
 #include "base/error.hpp"
@@ -14,6 +15,7 @@
 #include "pg/as_role.hpp"
 #include "pg/database.hpp"
 #include "pg/notice.hpp"
+#include "pg/procedure.hpp"
 #include "pg/role.hpp"
 
 #include "base/no_server_headers.hpp"
@@ -67,10 +69,15 @@ std::string category_of(int64_t relation, const std::string &column)
     return result.at(0, size_t{0}).text();
 }
 
+constexpr const char *what_to_do = "Remove the rule with opsrunbook.remove_orphan_rule(), or bring back what "
+                                   "it looks at and what the table's "
+                                   "owner needs to read it: a GRANT, or a way past row security.";
+
 struct Rules {
     ObjectTable table;
-    uint32_t owner = 0; // of the object table
-    std::string doubt;  // why nothing of this table is touched; empty: no doubt
+    uint32_t owner = 0;              // of the object table
+    std::string doubt;               // why nothing of this table is touched; empty: no doubt
+    bool concerns_the_caller = true; // who has the rights to clean it up; gone: to remove the rule
 };
 
 // The rules of each table and name column together.
@@ -85,7 +92,10 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
             " to_regclass(format('%I.%I', reference_schema, reference_name)), k.reference_oid, r.role,"
             " k.role_oid) AS against,"
             " o.relowner::bigint AS owner, pg_get_userbyid(o.relowner)::text AS owner_name,"
-            " coalesce(pg_has_role($1::oid, o.relowner, 'USAGE'), false) AS permitted"
+            " coalesce(pg_has_role($1::oid, o.relowner, 'USAGE'), false) AS permitted,"
+            " coalesce(pg_has_role($1::oid, coalesce(o.relowner, (SELECT x.oid FROM pg_roles x"
+            "  WHERE x.rolname = r.role)), 'USAGE'), (SELECT x.rolsuper FROM pg_roles x"
+            "  WHERE x.oid = $1::oid)) AS concerns_the_caller"
             " FROM opsrunbook.orphan_rule r LEFT JOIN pg_class o"
             " ON o.oid = to_regclass(format('%I.%I', object_schema, object_name)) AND o.relkind IN ('r', 'p')"
             " LEFT JOIN opsrunbook.orphan_rule_identity k ON k.name = r.name"
@@ -100,6 +110,7 @@ std::map<std::pair<std::string, std::string>, Rules> rules_by_table()
         rules.table.relation = object;
         rules.table.name_column = text("name_column");
         rules.owner = static_cast<uint32_t>(result.at(row, "owner").integer());
+        rules.concerns_the_caller = result.at(row, "concerns_the_caller").boolean();
         if (rules.table.bucket_column.empty())
             rules.table.bucket_column = text("bucket_column");
         if (rules.table.size_column.empty())
@@ -140,11 +151,16 @@ void note_identities(const std::string &object)
                     {object});
 }
 
+// References that row security hides would make objects look like orphans: an error instead.
+void see_everything_or_fail()
+{
+    pg::query("SELECT set_config('row_security', 'off', true)");
+}
+
 // With the rights of the table's owner.
 pg::Result clean_up(Rules &rules, bool dry_run)
 {
-    // References that row security hides would make objects look like orphans: an error instead.
-    pg::query("SELECT set_config('row_security', 'off', true)");
+    see_everything_or_fail();
     for (const OrphanReference &reference : rules.table.references)
         if (!pg::query(any_reference_sql(reference)).at(0, size_t{0}).boolean()) {
             rules.doubt =
@@ -153,6 +169,43 @@ pg::Result clean_up(Rules &rules, bool dry_run)
             return {};
         }
     return pg::query(orphans_sql(rules.table, !dry_run));
+}
+
+// What was not done of what the caller may do, and why.
+std::string clean_up_all(bool dry_run, const std::function<void(const pg::Result &)> &tell)
+{
+    std::string undone;
+    auto grouped = rules_by_table();
+    if (grouped.empty()) {
+        pg::notice(
+            "there is no orphan rule, so nothing is known to be an orphan",
+            "Add one: SELECT opsrunbook.add_orphan_rule('images', object_relation => 'storage.objects', "
+            "name_column => "
+            "'name', reference_relation => 'products', reference_column => 'image_url', match => 'suffix', "
+            "bucket_column => 'bucket_id');");
+        return undone;
+    }
+    for (auto &[key, rules] : grouped) {
+        // The commit is not the owner's.  Each time: a trigger of the last table may have deferred all.
+        if (!dry_run)
+            pg::query("SET CONSTRAINTS ALL IMMEDIATE");
+        pg::Result found;
+        if (rules.doubt.empty())
+            if (const auto error = pg::try_as_role(
+                    rules.owner, [&, &cleaned = rules] { found = clean_up(cleaned, dry_run); }))
+                rules.doubt = said(*error);
+        if (!rules.doubt.empty()) {
+            pg::warning(format("skipped %s: %s", rules.table.relation.c_str(), rules.doubt.c_str()),
+                        what_to_do);
+            if (rules.concerns_the_caller)
+                undone += (undone.empty() ? "" : "; ") + rules.table.relation + ": " + rules.doubt;
+            continue;
+        }
+        if (!dry_run)
+            note_identities(rules.table.relation);
+        tell(found);
+    }
+    return undone;
 }
 
 } // namespace
@@ -199,11 +252,18 @@ Value add_orphan_rule(const pg::Arguments &arguments)
     // The objects' owner looks for the references, whoever calls.
     const OrphanReference read{
         base::qualified_name(references.schema, references.name), arguments.text(4), {}};
-    if (const auto error = pg::try_query_as(objects.owner, "EXPLAIN " + any_reference_sql(read)))
-        throw Error(ErrorKind::not_allowed,
-                    format("the owner of table %s cannot read the references in %s",
-                           base::qualified_name(objects.schema, objects.name).c_str(), read.relation.c_str()),
-                    said(*error), "Grant the owner USAGE on its schema and SELECT on the table.");
+    if (const auto error = pg::try_as_role(objects.owner, [&] {
+            see_everything_or_fail();
+            pg::query("EXPLAIN " + any_reference_sql(read));
+        }))
+        throw Error(
+            ErrorKind::not_allowed,
+            format("the owner of table %s cannot read the references in %s",
+                   base::qualified_name(objects.schema, objects.name).c_str(), read.relation.c_str()),
+            said(*error),
+            "Grant the owner USAGE on its schema and SELECT on the table. Where row security is on, the "
+            "owner must be past it: by BYPASSRLS, or as the owner of the references without FORCE ROW "
+            "LEVEL SECURITY.");
     const std::string role = pg::current_user_name();
     const int64_t role_oid = pg::current_user();
     pg::as_house_owner([&] {
@@ -256,37 +316,25 @@ Value remove_orphan_rule(const pg::Arguments &arguments)
 void cleanup_orphaned_images(const pg::Arguments &arguments, pg::Rows &rows)
 {
     const bool dry_run = arguments.boolean(0);
-    auto grouped = rules_by_table();
-    if (grouped.empty()) {
-        pg::notice(
-            "there is no orphan rule, so nothing is known to be an orphan",
-            "Add one: SELECT opsrunbook.add_orphan_rule('images', object_relation => 'storage.objects', "
-            "name_column => "
-            "'name', reference_relation => 'products', reference_column => 'image_url', match => 'suffix', "
-            "bucket_column => 'bucket_id');");
-        return;
-    }
-    for (auto &[key, rules] : grouped) {
-        // The commit is not the owner's.  Each time: a trigger of the last table may have deferred all.
-        if (!dry_run)
-            pg::query("SET CONSTRAINTS ALL IMMEDIATE");
-        pg::Result found;
-        if (rules.doubt.empty())
-            if (const auto error = pg::try_as_role(
-                    rules.owner, [&, &cleaned = rules] { found = clean_up(cleaned, dry_run); }))
-                rules.doubt = said(*error);
-        if (!rules.doubt.empty()) {
-            pg::warning(
-                format("skipped %s: %s", rules.table.relation.c_str(), rules.doubt.c_str()),
-                "Remove the rule with opsrunbook.remove_orphan_rule(), or bring back what it looks at.");
-            continue;
-        }
-        if (!dry_run)
-            note_identities(rules.table.relation);
+    clean_up_all(dry_run, [&](const pg::Result &found) {
         for (size_t row = 0; row < found.size(); ++row)
             rows.add({found.at(row, "image_name"), found.at(row, "bucket"), found.at(row, "size_bytes"),
                       dry_run ? "would delete" : "deleted"});
-    }
+    });
+}
+
+// The error comes after the commit: it must not bring back what was cleaned up.
+void run_orphan_cleanup(const pg::Arguments &)
+{
+    pg::commit_procedure();
+    int64_t deleted = 0;
+    const std::string undone =
+        clean_up_all(false, [&](const pg::Result &found) { deleted += static_cast<int64_t>(found.size()); });
+    pg::commit_procedure();
+    pg::notice(base::plural(deleted, "orphaned object") + " deleted", "");
+    if (!undone.empty())
+        throw Error(ErrorKind::not_ready, "orphaned objects were not cleaned up everywhere", undone,
+                    what_to_do);
 }
 
 } // namespace opsrunbook::maintenance

@@ -18,5 +18,6 @@ base::Value cleanup_maintenance_history(const pg::Arguments &);
 base::Value add_orphan_rule(const pg::Arguments &);
 base::Value remove_orphan_rule(const pg::Arguments &);
 void cleanup_orphaned_images(const pg::Arguments &, pg::Rows &rows);
+void run_orphan_cleanup(const pg::Arguments &);
 
 } // namespace opsrunbook::maintenance

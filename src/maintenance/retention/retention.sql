@@ -184,3 +184,7 @@ CREATE FUNCTION @extschema@.cleanup_orphaned_images(dry_run boolean DEFAULT fals
     RETURNS SETOF record LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'opsrunbook_cleanup_orphaned_images';
 COMMENT ON FUNCTION @extschema@.cleanup_orphaned_images(boolean) IS
     'deletes the rows of object tables that nothing refers to any more, by the rules in opsrunbook.orphan_rule, in the caller''s transaction, each table with its owner''s rights (which the caller must have) and as a security-restricted operation; deferrable constraints are checked at once from there on; a table that cannot be cleaned up is skipped with a warning; dry_run only lists them';
+
+CREATE PROCEDURE opsrunbook.run_orphan_cleanup() LANGUAGE c AS 'MODULE_PATHNAME', 'opsrunbook_run_orphan_cleanup';
+COMMENT ON PROCEDURE opsrunbook.run_orphan_cleanup() IS
+    'does what cleanup_orphaned_images() does, commits, and then fails when a table that the caller may clean up was skipped, so that as a job it alerts';

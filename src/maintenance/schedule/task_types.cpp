@@ -36,7 +36,7 @@ constexpr TaskType task_types[] = {
     {"statistics", "update_table_statistics", "SELECT %s.update_table_statistics()"},
     {"verification", "verify_table", verify_all},
     {"retention", "run_retention", "CALL %s.run_retention()"},
-    {"orphaned objects", "cleanup_orphaned_images", "SELECT count(*) FROM %s.cleanup_orphaned_images()"},
+    {"orphaned objects", "run_orphan_cleanup", "CALL %s.run_orphan_cleanup()"},
     {"index usage", "update_index_usage", "SELECT %s.update_index_usage()"},
     {"storage sizes", "record_storage_sizes", "SELECT %s.record_storage_sizes()"},
     {"history cleanup", "cleanup_maintenance_history", "SELECT %s.cleanup_maintenance_history(30)"},
