@@ -15,9 +15,9 @@ struct Standing {
     bool same_other = true;    // of the archive, or the table with the references
     std::string setter;        // the role's name; empty: it does not exist any more
     bool setter_has_rights = false;
-    std::string owner;
-    bool exists = true;   // some table has the relation's name
-    std::string name_now; // of the table that it was set on, when it does not; empty: that one is gone
+    std::string owner = {};
+    bool exists = true;        // some table has the relation's name
+    std::string name_now = {}; // of the table that it was set on, when it does not; empty: that one is gone
 };
 
 // Why nothing is done by it; empty: it stands.
