@@ -139,6 +139,12 @@ SELECT ok(opsrunbook.remove_orphan_rule('gallery'), 'remove_orphan_rule');
 SELECT ok(NOT opsrunbook.remove_orphan_rule('gallery'), 'remove_orphan_rule: there is none any more');
 SELECT results_eq('SELECT image_name FROM cleanup_orphaned_images(true)', $$VALUES ('c.png'), ('orphan.png')$$, 'without the doubt it goes on');
 
+CREATE TABLE new_object (name text);
+CREATE TABLE new_reference (name text);
+SELECT opsrunbook.add_orphan_rule('new', 'new_object', 'name', 'new_reference', 'name', min_age => '0') \g /dev/null
+CALL opsrunbook.run_orphan_cleanup();
+SELECT pass('where there is no object yet, a reference that is empty is no failure');
+
 SELECT is(opsrunbook.decode_url('a%20b%C3%A4+%zz%'), 'a bä+%zz%', 'decode_url');
 SELECT is(opsrunbook.decode_url('%ff'), '%ff', 'decode_url: no valid text stays as it is');
 
