@@ -1,11 +1,5 @@
 -- Maintenance: only what needs work is worked on, each outcome with its proof.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 SELECT no_plan();
 
 CREATE TABLE half_updated (id int PRIMARY KEY, v text);

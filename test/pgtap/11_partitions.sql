@@ -1,11 +1,5 @@
 -- Maintenance of partitioned tables: the statistics of the whole, which autovacuum never makes.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 SELECT no_plan();
 
 CREATE TABLE log (day date NOT NULL, kind int) PARTITION BY RANGE (day);

@@ -1,12 +1,6 @@
 -- Indexes that lost most of their rows are rebuilt; those that only grew are not.
 
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 
 SELECT plan(9);
 

@@ -1,12 +1,5 @@
 -- get_unused_indexes() and its like: columns, verdicts, history, locks, rights.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS dblink;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 SELECT no_plan();
 
 CREATE FUNCTION pg_temp.columns(function text) RETURNS text LANGUAGE sql AS $$

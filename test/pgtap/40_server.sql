@@ -1,14 +1,7 @@
 -- Checks of the server as a whole: what can be planted, missed narrowly and repaired in one server.  What needs a
 -- standby, an archiver or a restart is in test/tap; fsync and its like are unit tests on built observations.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
+\ir common/prologue.sql
 
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
-CREATE EXTENSION IF NOT EXISTS dblink;
 
 SELECT no_plan();
 

@@ -1,13 +1,6 @@
 -- Sampled bloat against pgstattuple (tables) and REINDEX (indexes), what is withheld, rights and locks.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 CREATE EXTENSION IF NOT EXISTS pgstattuple;
-CREATE EXTENSION IF NOT EXISTS dblink;
 SELECT no_plan();
 
 CREATE FUNCTION pg_temp.truth(regclass) RETURNS numeric LANGUAGE sql AS

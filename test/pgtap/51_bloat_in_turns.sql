@@ -1,12 +1,6 @@
 -- More large relations than one diagnosis samples: the observations of alerts get to each of them in turn, and what
 -- they measured stands for it meanwhile.  The catalogs are told that small relations are large.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 SELECT no_plan();
 
 -- A diagnosis reads at most 8000 pages, at least 50 of each.

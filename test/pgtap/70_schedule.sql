@@ -1,11 +1,6 @@
 -- The SQL surface of the scheduler: what is accepted and refused, whose jobs are whose, when they run next.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
+\ir common/prologue.sql
 SET client_min_messages = error;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
 SELECT no_plan();
 
 -- Nothing here is committed, so nothing here runs.

@@ -1,12 +1,7 @@
 -- A year of schedules where clocks change, against the server's own time zone data: each minute of the year is
 -- looked at, and each local minute that a clock left out.
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
+\ir common/prologue.sql
 SET client_min_messages = error;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
 SELECT no_plan();
 BEGIN;
 SET LOCAL max_parallel_workers_per_gather = 0;

@@ -1,12 +1,6 @@
 -- What holds for everything the extension owns: each object has a comment, and tables of the house with what users or
 -- the past wrote into them are dumped.  (That every check and every function is tested: scripts/lib/check_coverage.pl.)
-\set ECHO none
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-CREATE EXTENSION IF NOT EXISTS opsrunbook;
+\ir common/prologue.sql
 SELECT no_plan();
 
 CREATE TEMP VIEW owned AS
