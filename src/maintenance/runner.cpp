@@ -143,12 +143,14 @@ bool do_next_task(const pg::WorkerRequest &request, const Share &share)
             return;
         before = measure(task->relation);
         locked = pg::try_lock_relation_task(task->relation);
-        // Two workers of this run may have claimed two tasks of the table in the same moment.
-        if (!locked)
+        // Two workers of this run may claim two tasks of the table in the same moment, and see of each other
+        // when they have committed: so it is tried once more in any case.
+        if (!locked) {
+            const bool again = task->attempt == 1 || run_is_at_table(request.run_id, task->id);
             write_end(task->id, task->attempt, task->relation,
                       {"skipped", "another maintenance worker is at this table", "",
-                       run_is_at_table(request.run_id, task->id) ? std::optional(sibling_retry_seconds)
-                                                                 : std::nullopt});
+                       again ? std::optional(sibling_retry_seconds) : std::nullopt});
+        }
         else if (!pg::can_maintain(task->relation)) {
             locked = false;
             pg::unlock_relation_task(task->relation);
