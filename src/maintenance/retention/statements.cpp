@@ -41,6 +41,7 @@ std::string from_clause(const RetentionPolicy &policy, const RetentionTable &tab
 std::string column_list(const std::vector<std::string> &names)
 {
     std::vector<std::string> columns;
+    columns.reserve(names.size());
     for (const std::string &name : names)
         columns.push_back(quote_identifier(name));
     return base::join(columns, ", ");
