@@ -53,6 +53,7 @@ CREATE TABLE opsrunbook.counter_sample (
     PRIMARY KEY (taken_at, counter)
 );
 COMMENT ON TABLE opsrunbook.counter_sample IS 'the server''s counters once an hour, of the last day, kept by opsrunbook.observe_alerts(); since: when the counter was last reset. With them checks of rates look at the last day instead of at all the time since the reset';
+GRANT SELECT ON opsrunbook.counter_sample TO pg_monitor;
 
 CREATE TABLE opsrunbook.mute (
     check_id text NOT NULL,
