@@ -59,7 +59,6 @@ struct Observations {
     observed::IndexUsage index_usage;                 // of the indexes large enough to be worth dropping
     std::unordered_map<uint32_t, int64_t> file_bytes; // of the relations that index checks ask about
     // Of the tables due for VACUUM or ANALYZE, or the first 4,000 of them; 0: the file system does not know.
-    // Of the tables due for VACUUM or ANALYZE, or the first 4,000 of them; 0: the file system does not know.
     std::unordered_map<uint32_t, base::Timestamp> file_created;
     std::unordered_map<uint32_t, std::string> constraint_columns; // of foreign keys without an index
     std::vector<std::string> skipped; // what was not looked at, and why (a locked object, a budget)

@@ -10,13 +10,15 @@ std::vector<const Check *> all_checks()
 {
     std::vector<const Check *> all;
     for (const std::span<const Check> &table :
-         {wraparound_checks(),  vacuum_checks(),        locks_checks(),     connections_checks(),
-          sessions_checks(),    performance_checks(),   slru_checks(),      update_checks(),
-          statements_checks(),  indexes_checks(),       storage_checks(),   space_checks(),
-          replication_checks(), slot_checks(),          wal_checks(),       archiving_checks(),
-          integrity_checks(),   configuration_checks(), privilege_checks(), memory_checks(),
-          bloat_checks(),       job_checks(),           backup_checks(),    verification_checks(),
-          mute_checks(),        vacuuming_checks()})
+         {wraparound_checks(),  vacuum_checks(),         locks_checks(),
+          connections_checks(), sessions_checks(),       performance_checks(),
+          slru_checks(),        update_checks(),         statements_checks(),
+          indexes_checks(),     storage_checks(),        space_checks(),
+          replication_checks(), slot_checks(),           wal_checks(),
+          archiving_checks(),   integrity_checks(),      configuration_checks(),
+          privilege_checks(),   memory_checks(),         bloat_checks(),
+          job_checks(),         backup_checks(),         verification_checks(),
+          mute_checks(),        vacuum_progress_checks()})
         for (const Check &check : table)
             all.push_back(&check);
     return all;

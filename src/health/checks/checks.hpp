@@ -7,7 +7,7 @@ namespace opsrunbook::health {
 
 std::span<const Check> wraparound_checks();
 std::span<const Check> vacuum_checks();
-std::span<const Check> vacuuming_checks();
+std::span<const Check> vacuum_progress_checks();
 std::span<const Check> connections_checks();
 std::span<const Check> sessions_checks();
 std::span<const Check> locks_checks();

@@ -150,7 +150,7 @@ std::string more_from_the_workers(const observed::Server &server)
         server.setting_number("autovacuum_max_workers", 3));
 }
 
-std::span<const Check> vacuuming_checks()
+std::span<const Check> vacuum_progress_checks()
 {
     return checks;
 }
